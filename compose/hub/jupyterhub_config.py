@@ -1,0 +1,90 @@
+"""JupyterHub's configuration for this stack. Plain Python; every value comes from the environment (see compose.yaml).
+
+Yours to extend: files in hub/config.d/*.py run after this one, in the order of their names, with the same `c`.
+Changing this file works too, but then `stackgen render` keeps your copy and leaves you to merge what is new.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from stackgen_hub.servers import before_start
+
+c = get_config()  # noqa: F821
+env = os.environ
+stack = env["STACK_NAME"]
+
+# --- The hub, and nginx as its proxy -----------------------------------------------------------------------------------
+c.JupyterHub.hub_ip = ""  # all interfaces of this container
+c.JupyterHub.hub_connect_url = "http://hub:8081"
+c.JupyterHub.db_url = env["DATABASE_URL"]
+c.JupyterHub.cookie_secret_file = "/srv/jupyterhub/data/cookie_secret"
+# A restart of the hub must not end anybody's server, nor take its route away.
+c.JupyterHub.cleanup_servers = False
+c.JupyterHub.cleanup_proxy = False
+# nginx answers configurable-http-proxy's REST API (token in CONFIGPROXY_AUTH_TOKEN), so the stock class drives it.
+c.ConfigurableHTTPProxy.should_start = False
+c.ConfigurableHTTPProxy.api_url = "http://proxy-api:8001"
+# Also how often routes are compared with what nginx holds, in seconds.
+c.JupyterHub.last_activity_interval = 60
+
+# --- Logins ------------------------------------------------------------------------------------------------------------
+c.JupyterHub.authenticator_class = "stackgen_hub.accounts.AccountsAuthenticator"
+c.Authenticator.admin_users = {name for name in env["ADMIN_USERS"].split(",") if name}
+c.NativeAuthenticator.minimum_password_length = 8
+c.NativeAuthenticator.check_common_password = True
+c.NativeAuthenticator.allowed_failed_logins = 10
+c.NativeAuthenticator.seconds_before_next_try = 300
+
+# --- A server for each user --------------------------------------------------------------------------------------------
+c.JupyterHub.spawner_class = "dockerspawner.DockerSpawner"
+c.JupyterHub.allow_named_servers = False
+c.DockerSpawner.image = env["SAGE_IMAGE"]
+c.DockerSpawner.pull_policy = "never"
+c.DockerSpawner.prefix = stack
+c.DockerSpawner.network_name = f"{stack}-users"
+c.DockerSpawner.use_internal_ip = True
+c.DockerSpawner.remove = False  # see before_start
+c.DockerSpawner.notebook_dir = "/home/sage/notebooks"
+c.DockerSpawner.volumes = {env["VOLUME_PREFIX"] + "{username}": "/home/sage/notebooks"}
+c.DockerSpawner.extra_create_kwargs = {"labels": {"stackgen.stack": stack, "stackgen.user": "{raw_username}"}}
+c.DockerSpawner.extra_host_config = {
+    "pids_limit": int(env["PIDS_LIMIT"]),
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+}
+c.Spawner.mem_limit = env["MEM_LIMIT"]
+c.Spawner.cpu_limit = float(env["CPU_LIMIT"])
+c.Spawner.pre_spawn_hook = before_start
+c.Spawner.start_timeout = 120
+c.Spawner.http_timeout = 120
+c.Spawner.environment = {
+    # JupyterLab's language; the folder holds its default settings and exists in images built by stackgen
+    "JUPYTER_CONFIG_PATH": f"/opt/stackgen/language/{env['STACK_LANGUAGE']}",
+}
+if env["PIP_INDEX_URL"]:
+    c.Spawner.environment["PIP_INDEX_URL"] = env["PIP_INDEX_URL"]
+
+# --- stackgen and the idle culler, each with no more than it needs -----------------------------------------------------
+c.JupyterHub.services = [{"name": "stackgen", "api_token": env["HUB_API_TOKEN"]}]
+c.JupyterHub.load_roles = [
+    {"name": "stackgen", "services": ["stackgen"], "scopes": ["admin:users", "admin:servers", "read:hub"]},
+]
+if int(env["IDLE_TIMEOUT"]):
+    c.JupyterHub.services.append(
+        {
+            "name": "idle-culler",
+            "command": [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={int(env['IDLE_TIMEOUT'])}"],
+        }
+    )
+    c.JupyterHub.load_roles.append(
+        {
+            "name": "idle-culler",
+            "services": ["idle-culler"],
+            "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+        }
+    )
+
+# --- The operator's own files ------------------------------------------------------------------------------------------
+for path in sorted(Path(__file__).parent.glob("config.d/*.py")):
+    exec(compile(path.read_bytes(), str(path), "exec"))

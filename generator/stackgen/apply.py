@@ -1,0 +1,80 @@
+"""The only writer of rendered files."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stackgen.changes import RENDERED, Change, State
+
+
+@dataclass
+class Report:
+    """What was done: paths by what happened to them."""
+
+    written: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    merged: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)  # beside each of them stands PATH.new
+
+
+def apply(changes: Iterable[Change], directory: Path, *, merge: bool = False, keep_mine: bool = False) -> Report:
+    """Bring the stack directory up to date. The user's edits are never overwritten.
+
+    A file in conflict stays, and the rendered one is written beside it as PATH.new. With `merge`, what was rendered
+    anew is merged into the user's file, three ways, where both can be had; with `keep_mine` the user's file stands and
+    the conflict is settled. Each file is replaced in one step, its copy in .stackgen/ after it, so that an interrupted
+    run is finished by the next one.
+    """
+    report = Report()
+    for change in changes:
+        path, new = directory / change.path, change.new
+        if new is None:
+            if change.state is State.ORPHAN:
+                path.unlink(missing_ok=True)
+                report.removed.append(change.path)
+            (directory / RENDERED / change.path).unlink(missing_ok=True)
+            continue
+        if change.state in (State.NEW, State.CHANGED):
+            _write(path, new)
+            report.written.append(change.path)
+        elif change.state is State.CONFLICT and not keep_mine:
+            merged, clean = _merge(change) if merge else (new, False)
+            if not clean:
+                _write(path.with_name(path.name + ".new"), merged)
+                report.conflicts.append(change.path)
+                continue
+            _write(path, merged)
+            report.merged.append(change.path)
+        if change.state is not State.EDITED:
+            path.with_name(path.name + ".new").unlink(missing_ok=True)
+        if new != change.base:
+            _write(directory / RENDERED / change.path, new)
+    return report
+
+
+def _merge(change: Change) -> tuple[bytes, bool]:
+    """The three-way merge, and whether it went without a conflict; if not, the text holds conflict marks."""
+    names = ("yours", "last rendered", "rendered")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in names]
+        for path, content in zip(paths, (change.mine, change.base, change.new), strict=True):
+            path.write_bytes(content or b"")
+        labels = [word for name in names for word in ("-L", name)]
+        done = subprocess.run(["git", "merge-file", "-p", *labels, *paths], capture_output=True, check=False)
+    return done.stdout, done.returncode == 0
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,46 @@
+"""Argument lists for `docker compose`, and the one place that runs them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from stackgen import process
+from stackgen.settings import BY_KEY
+
+
+def argv(directory: Path, *arguments: str) -> list[str]:
+    """`docker compose ...` for the stack in this directory."""
+    return ["docker", "compose", "--project-directory", str(directory), *arguments]
+
+
+def build(directory: Path) -> list[str]:
+    """Build every image whose files changed."""
+    return argv(directory, "build")
+
+
+def up(directory: Path) -> list[str]:
+    """Start, wait until healthy, and remove containers of services that are gone from the file."""
+    return argv(directory, "up", "--detach", "--wait", "--remove-orphans")
+
+
+def down(directory: Path) -> list[str]:
+    """Stop and remove the containers. Never a volume; the user network stays while users' servers are on it."""
+    return argv(directory, "down", "--remove-orphans")
+
+
+def logs(directory: Path, services: list[str], *, follow: bool, tail: str) -> list[str]:
+    """The services' logs, the last `tail` lines of each (a number or "all")."""
+    return argv(directory, "logs", "--tail", tail, *(["--follow"] if follow else []), *services)
+
+
+def once(directory: Path, service: str, *command: str) -> list[str]:
+    """Run a command in a new container of a service, without starting what it depends on, and remove the container."""
+    return argv(directory, "run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull", service, *command)
+
+
+def run(
+    arguments: list[str], *, stdin: str | None = None, capture: bool = False, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run an argument list made here. Compose prefers the shell's variables to .env, so ours are taken out first."""
+    environment = {key: value for key, value in os.environ.items() if key not in BY_KEY}
+    return process.run(arguments, stdin=stdin, capture=capture, check=check, environment=environment)

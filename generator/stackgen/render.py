@@ -1,0 +1,80 @@
+"""Settings -> {path: bytes}: everything in the stack directory but .env. Pure; the only user of Jinja2."""
+
+import functools
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePath
+
+from stackgen.reference import env_example
+from stackgen.settings import BY_KEY, Settings
+
+# Written once and then the operator's: never changed, never brought back.
+ONCE = ("hub/config.d/", "nginx/conf.d/", "images/ca/", "compose.override.yaml")
+
+
+def is_operators(path: str) -> bool:
+    """Whether a rendered file belongs to the operator from then on."""
+    return path.startswith(ONCE)
+
+
+def render(settings: Settings, directory: PurePath) -> dict[str, bytes]:
+    """Every file of the stack by its path relative to the stack directory.
+
+    `directory` is the stack directory's absolute path; only the systemd unit needs it. Raises StackgenError if the
+    result is no Compose file.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
+    )  # noqa: S701  # no HTML here
+    environment.globals["ref"] = _reference
+    values = {**settings, "directory": str(directory), "url": settings.url}
+    files = {}
+    for path, content in _shipped().items():
+        if path.endswith(".j2"):
+            path = path.removesuffix(".j2")
+            content = environment.from_string(content.decode()).render(values).encode()
+        files[path] = content
+    files[".env.example"] = env_example().encode()
+    _check_compose_file(files["compose.yaml"])
+    return files
+
+
+def _reference(key: str) -> str:
+    """`${KEY:-default}`: Compose fills in the value, so none ever passes through YAML quoting."""
+    setting = BY_KEY[key]
+    if setting.generated:
+        return f"${{{key}:?is missing in .env}}"
+    return f"${{{key}:-{setting.default}}}"
+
+
+def _check_compose_file(content: bytes) -> None:
+    import yaml
+
+    services = yaml.safe_load(content)["services"]
+    if set(services) != {"nginx", "sage", "hub"}:
+        raise AssertionError(f"compose.yaml.j2 renders the services {sorted(services)}")
+
+
+@functools.cache
+def _shipped() -> dict[str, bytes]:
+    """The files of compose/ and images/, as the wheel carries them or as they stand in a checkout."""
+    data: Traversable = resources.files("stackgen") / "data"
+    if not data.is_dir():
+        data = Path(__file__).parents[2]
+    compose = {path: item.read_bytes() for path, item in _walk(data / "compose")}
+    images = {f"images/{path}": item.read_bytes() for path, item in _walk(data / "images")}
+    return compose | images
+
+
+def _walk(folder: Traversable, prefix: str = "") -> list[tuple[str, Traversable]]:
+    found: list[tuple[str, Traversable]] = []
+    for item in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if item.name in ("__pycache__", ".DS_Store"):
+            continue
+        if item.is_dir():
+            found += _walk(item, f"{prefix}{item.name}/")
+        else:
+            found.append((prefix + item.name, item))
+    return found

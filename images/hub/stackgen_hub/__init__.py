@@ -1,0 +1,1 @@
+"""What stackgen adds to JupyterHub: accounts with managed passwords, and labelled volumes."""

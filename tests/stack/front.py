@@ -1,0 +1,243 @@
+"""The nginx image in real Docker, as the compose file runs it, with servers behind it that the test can watch."""
+
+import base64
+import hashlib
+import json
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import jinja2
+import requests
+import urllib3
+
+TEMPLATE = Path(__file__).parents[2] / "compose" / "nginx" / "nginx.conf.j2"
+TOKEN = "test-token"
+STATE = "/var/lib/stackgen"
+START_TIMEOUT = 60  # seconds
+WAIT = 60  # seconds; how long one side of a test waits for the other before it gives up
+
+urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
+
+def docker(*args: str) -> str:
+    """Run docker and return its stdout; a failure shows what docker said."""
+    done = subprocess.run(["docker", *args], capture_output=True, text=True)
+    assert done.returncode == 0, f"docker {' '.join(args)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def inspect(name: str) -> Any:
+    return json.loads(docker("inspect", name))[0]
+
+
+def render(tls: str) -> str:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    return environment.from_string(TEMPLATE.read_text()).render(TLS=tls)
+
+
+class Front:
+    """One nginx container on a backend and a users network."""
+
+    def __init__(self, image: str, tls: str = "self-signed", **environment: str) -> None:
+        self.image = image
+        self.name = f"stackgen-test-{uuid.uuid4().hex[:8]}"
+        self.backend, self.users, self.state = f"{self.name}-backend", f"{self.name}-users", f"{self.name}-state"
+        self.tls = tls
+        self.environment = {"TLS": tls, "DOMAIN": "localhost", "CONFIGPROXY_AUTH_TOKEN": TOKEN} | environment
+        self.scheme = "http" if tls == "off" else "https"
+        self.session = requests.Session()
+        self.session.verify = False
+        self.session.trust_env = False
+        self._cleanup = ExitStack()
+
+    def __enter__(self) -> "Front":
+        with ExitStack() as cleanup:
+            directory = cleanup.enter_context(tempfile.TemporaryDirectory())
+            self.config = Path(directory, "nginx")
+            (self.config / "conf.d").mkdir(parents=True)
+            (self.config / "nginx.conf").write_text(render(self.tls))
+            self.certificates = Path(directory, "tls")
+            self.certificates.mkdir()
+            for network in (self.backend, self.users):
+                docker("network", "create", network)
+                cleanup.callback(docker, "network", "rm", network)
+            cleanup.callback(docker, "volume", "rm", "--force", self.state)
+            cleanup.callback(docker, "rm", "--force", self.name)
+            cleanup.callback(self.session.close)
+            self._cleanup = cleanup.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._cleanup.close()
+
+    def create(self, **environment: str) -> None:
+        """Make the container anew, as `docker compose up` does after a change; the volume stays."""
+        docker("rm", "--force", self.name)
+        self.environment |= environment
+        settings = [f"--env={name}={value}" for name, value in self.environment.items()]
+        mounts = [f"{self.state}:{STATE}", f"{self.config}:/etc/stackgen/nginx:ro"]
+        if self.tls == "files":
+            mounts += [f"{path}:/etc/stackgen/tls/{path.name}:ro" for path in self.certificates.iterdir()]
+        docker("create", f"--name={self.name}", f"--network={self.backend}", "--network-alias=proxy-api",
+               *settings, *(f"--volume={mount}" for mount in mounts), self.image)  # fmt: skip
+        docker("network", "connect", self.users, self.name)
+
+    def start(self, **environment: str) -> "Front":
+        """Create and start the container and wait until it is healthy."""
+        self.create(**environment)
+        docker("start", self.name)
+        self._wait()
+        return self
+
+    def restart(self, signal: str = "TERM") -> None:
+        docker("kill", f"--signal={signal}", self.name)
+        docker("wait", self.name)
+        docker("start", self.name)
+        self._wait()
+
+    def run_to_exit(self) -> tuple[int, str]:
+        """Start a container that is expected to give up: its exit code and what it said."""
+        self.create()
+        docker("start", self.name)
+        return int(docker("wait", self.name)), self.logs()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        check = ["docker", "exec", self.name, "curl", "-fsS", "http://127.0.0.1:8002/healthz"]
+        while subprocess.run(check, capture_output=True).returncode != 0:
+            assert time.monotonic() < deadline and inspect(self.name)["State"]["Running"], self.logs()
+            time.sleep(0.1)
+
+    def logs(self) -> str:
+        return subprocess.run(["docker", "logs", self.name], stdout=-1, stderr=subprocess.STDOUT, text=True).stdout
+
+    def exec(self, *command: str) -> str:
+        return docker("exec", self.name, *command)
+
+    def address(self, network: str) -> str:
+        return str(inspect(self.name)["NetworkSettings"]["Networks"][network]["IPAddress"])
+
+    def api(self, method: str, path: str = "", token: str | None = TOKEN, **kwargs: Any) -> requests.Response:
+        """A call of the routes API, as the hub makes it."""
+        headers = {"Authorization": f"token {token}"} if token is not None else {}
+        url = f"http://{self.address(self.backend)}:8001/api/routes{path}"
+        return self.session.request(method, url, headers=headers, **kwargs)
+
+    def routes(self) -> dict[str, dict[str, Any]]:
+        response = self.api("GET")
+        assert response.status_code == 200
+        return dict(response.json())
+
+    def add(self, path: str, target: str, **data: Any) -> None:
+        assert self.api("POST", path, json={"target": target, "jupyterhub": True, **data}).status_code == 201
+
+    def url(self, path: str, scheme: str = "") -> str:
+        return f"{scheme or self.scheme}://{self.address(self.backend)}{path}"
+
+    def request(self, path: str, method: str = "GET", **kwargs: Any) -> requests.Response:
+        """A browser's request."""
+        return self.session.request(method, self.url(path), allow_redirects=False, **kwargs)
+
+    def upstream(self, name: str) -> "Upstream":
+        """A server on this machine that the container can reach; lives as long as the front."""
+        gateway = str(inspect(self.backend)["IPAM"]["Config"][0]["Gateway"])
+        upstream = Upstream(gateway, name)
+        self._cleanup.callback(upstream.stop)
+        return upstream
+
+
+@contextmanager
+def running_front(image: str, tls: str = "self-signed", **environment: str) -> Iterator[Front]:
+    with Front(image, tls, **environment) as front:
+        yield front.start()
+
+
+class Upstream(ThreadingHTTPServer):
+    """A user's server: echoes what it got as JSON, and knows /events, /upload, /websocket and /status/CODE."""
+
+    daemon_threads = True
+
+    def __init__(self, address: str, name: str) -> None:
+        super().__init__((address, 0), Handler)
+        self.name = name
+        self.url = f"http://{address}:{self.server_address[1]}"
+        self.go_on = threading.Event()  # lets /events send the second event
+        self.upload_began = threading.Event()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Upstream
+
+    def do_GET(self) -> None:
+        page = self.path.partition("?")[0].rsplit("/", 1)[-1]
+        if page == "events":
+            self.send_events()
+        elif page == "websocket":
+            self.echo_websocket()
+        elif "/status/" in self.path:
+            self.answer({}, status=int(page))
+        else:
+            self.answer({"server": self.server.name, "path": self.path, "headers": self.headers.items()})
+
+    def do_POST(self) -> None:
+        digest, size = hashlib.sha256(), 0
+        for chunk in read_chunked(self.rfile):
+            digest.update(chunk)
+            size += len(chunk)
+            self.server.upload_began.set()
+        self.answer({"size": size, "sha256": digest.hexdigest()})
+
+    def answer(self, data: Mapping[str, Any], status: int = 200) -> None:
+        body = json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def send_events(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(b"data: first\n\n")
+        self.server.go_on.wait(WAIT)
+        self.wfile.write(b"data: second\n\n")
+
+    def echo_websocket(self) -> None:
+        """Answer each short text message with the same text (RFC 6455) until the client closes."""
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
+        self.end_headers()
+        self.close_connection = True
+        while (head := self.rfile.read(2)) and head[0] & 0x0F == 1:
+            mask = self.rfile.read(4)
+            text = bytes(byte ^ mask[i % 4] for i, byte in enumerate(self.rfile.read(head[1] & 0x7F)))
+            self.wfile.write(bytes([head[0], len(text)]) + text)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def read_chunked(stream: BinaryIO) -> Iterator[bytes]:
+    """The chunks of a body with Transfer-Encoding: chunked."""
+    while size := int(stream.readline(), 16):
+        yield stream.read(size)
+        stream.readline()
+    stream.readline()
