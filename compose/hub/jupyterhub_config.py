@@ -15,7 +15,7 @@ env = os.environ
 stack = env["STACK_NAME"]
 
 # --- The hub, and nginx as its proxy -----------------------------------------------------------------------------------
-c.JupyterHub.hub_ip = ""  # all interfaces of this container
+c.JupyterHub.hub_bind_url = "http://0.0.0.0:8081"  # every interface of this container, its loopback too
 c.JupyterHub.hub_connect_url = "http://hub:8081"
 c.JupyterHub.db_url = env["DATABASE_URL"]
 c.JupyterHub.cookie_secret_file = "/srv/jupyterhub/data/cookie_secret"

@@ -21,11 +21,6 @@ function routePath(uri) {
     return uri.replace(/\/+$/, '') || '/';
 }
 
-function put(path, route, time) {
-    ngx.shared.routes.set(path, JSON.stringify(route));
-    ngx.shared.activity.set(path, time);
-}
-
 function withActivity(path, json) {
     const route = JSON.parse(json);
     route.last_activity = new Date(ngx.shared.activity.get(path) || 0).toISOString();
@@ -72,9 +67,11 @@ function load() {
                 throw new TypeError(`no target for ${path}`);
             }
         });
-        // Workers may get here together; none overwrites what the hub has posted since.
-        Object.keys(saved).filter(path => !ngx.shared.routes.has(path)).forEach(path => {
-            put(path, saved[path], Date.parse(saved[path].last_activity) || Date.now());
+        // Workers may get here together: add() overwrites nothing that the hub has posted since.
+        Object.keys(saved).forEach(path => {
+            if (ngx.shared.routes.add(path, JSON.stringify(saved[path]))) {
+                ngx.shared.activity.set(path, Date.parse(saved[path].last_activity) || Date.now());
+            }
         });
     } catch (e) {
         if (e.code !== 'ENOENT') {
@@ -167,7 +164,8 @@ function postRoute(r, path) {
     if (path.length > MAX_PATH) {
         return fail(r, 400, `the path is longer than ${MAX_PATH} characters`);
     }
-    put(path, route, Date.now());
+    ngx.shared.routes.set(path, JSON.stringify(route));
+    ngx.shared.activity.set(path, Date.now());
     save();
     r.return(201);
 }

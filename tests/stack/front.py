@@ -11,20 +11,19 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import jinja2
 import requests
-import urllib3
 
 TEMPLATE = Path(__file__).parents[2] / "compose" / "nginx" / "nginx.conf.j2"
 TOKEN = "test-token"
 STATE = "/var/lib/stackgen"
+ROUTES_FILE = f"{STATE}/routes/routes.json"
 START_TIMEOUT = 60  # seconds
 WAIT = 60  # seconds; how long one side of a test waits for the other before it gives up
-
-urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
 
 def docker(*args: str) -> str:
@@ -39,7 +38,7 @@ def inspect(name: str) -> Any:
 
 
 def render(tls: str) -> str:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # noqa: S701, no HTML
     return environment.from_string(TEMPLATE.read_text()).render(TLS=tls)
 
 
@@ -115,15 +114,29 @@ class Front:
         while subprocess.run(check, capture_output=True).returncode != 0:
             assert time.monotonic() < deadline and inspect(self.name)["State"]["Running"], self.logs()
             time.sleep(0.1)
+        networks = inspect(self.name)["NetworkSettings"]["Networks"]
+        self._addresses = {name: str(network["IPAddress"]) for name, network in networks.items()}
 
     def logs(self) -> str:
-        return subprocess.run(["docker", "logs", self.name], stdout=-1, stderr=subprocess.STDOUT, text=True).stdout
+        return subprocess.run(
+            ["docker", "logs", self.name], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ).stdout
 
     def exec(self, *command: str) -> str:
         return docker("exec", self.name, *command)
 
+    def write(self, path: str, text: str) -> None:
+        """Write a file inside the container."""
+        subprocess.run(
+            ["docker", "exec", "-i", self.name, "tee", path],
+            input=text,
+            text=True,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
     def address(self, network: str) -> str:
-        return str(inspect(self.name)["NetworkSettings"]["Networks"][network]["IPAddress"])
+        return self._addresses[network]
 
     def api(self, method: str, path: str = "", token: str | None = TOKEN, **kwargs: Any) -> requests.Response:
         """A call of the routes API, as the hub makes it."""
@@ -152,6 +165,14 @@ class Front:
         upstream = Upstream(gateway, name)
         self._cleanup.callback(upstream.stop)
         return upstream
+
+    def run_beside(self, name: str, *args: str) -> None:
+        """`docker run` another container on the backend network."""
+        self._cleanup.callback(docker, "rm", "--force", f"{self.name}-{name}")
+        docker("run", "--detach", f"--name={self.name}-{name}", f"--network={self.backend}", *args)
+
+    def remove_beside(self, name: str) -> None:
+        docker("rm", "--force", f"{self.name}-{name}")
 
 
 @contextmanager
@@ -223,7 +244,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(101)
         self.send_header("Upgrade", "websocket")
         self.send_header("Connection", "Upgrade")
-        self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
+        self.send_header(
+            "Sec-WebSocket-Accept",
+            base64.b64encode(hashlib.sha1(key.encode(), usedforsecurity=False).digest()).decode(),
+        )
         self.end_headers()
         self.close_connection = True
         while (head := self.rfile.read(2)) and head[0] & 0x0F == 1:
@@ -235,7 +259,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def read_chunked(stream: BinaryIO) -> Iterator[bytes]:
+def read_chunked(stream: BufferedIOBase) -> Iterator[bytes]:
     """The chunks of a body with Transfer-Encoding: chunked."""
     while size := int(stream.readline(), 16):
         yield stream.read(size)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from front import STATE, Front, docker, running_front
 
+pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+
 
 @pytest.fixture(scope="module")
 def front(nginx_image: str) -> Iterator[Front]:
@@ -137,6 +139,7 @@ def test_http_redirects_to_https(front: Front, port: str, suffix: str) -> None:
         assert (answer.status_code, answer.headers["Location"]) == (308, expected)
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
 def test_old_tls_versions_are_refused_and_http2_is_offered(front: Front) -> None:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -153,7 +156,8 @@ def test_old_tls_versions_are_refused_and_http2_is_offered(front: Front) -> None
 
 
 @pytest.mark.parametrize(
-    ("sent", "seen"), [(None, "http"), ("https", "https"), ("https,http", "https"), ("http, https", "http"), ("x", "http")]
+    ("sent", "seen"),
+    [(None, "http"), ("https", "https"), ("https,http", "https"), ("http, https", "http"), ("x", "http")],
 )
 def test_without_tls_the_proxy_in_front_is_believed(front_without_tls: Front, sent: str | None, seen: str) -> None:
     """TLS=off: another proxy holds the certificate and says how the browser came; one value goes on."""

@@ -1,7 +1,7 @@
 """Accounts with passwords: NativeAuthenticator with sign-up closed, filled by the operator.
 
-With the hub up, `PUT /hub/api/accounts/NAME/password` sets a password at once. With the hub down,
-`python -m stackgen_hub.accounts NAME` does the same in the hub's database, the password on standard input.
+With the hub up, `/hub/api/accounts/NAME` tells of an account and sets its password. With the hub down,
+`python -m stackgen_hub.accounts` does the same in the hub's database.
 """
 
 import os
@@ -10,6 +10,7 @@ import sys
 import bcrypt
 from jupyterhub import orm
 from jupyterhub.apihandlers.base import APIHandler
+from jupyterhub.handlers.login import LoginHandler
 from jupyterhub.scopes import needs_scope
 from nativeauthenticator import NativeAuthenticator
 from nativeauthenticator.orm import UserInfo
@@ -52,7 +53,25 @@ class AccountsAuthenticator(NativeAuthenticator):
         self.allow_all = True  # everybody who has an account; there is no other way to get one
 
     def get_handlers(self, app):
-        return [*super().get_handlers(app), (r"/api/accounts/([^/]+)/password", PasswordAPIHandler)]
+        # NativeAuthenticator 1.3.0's own login page calls BaseHandler.statsd, which JupyterHub 6.1 no longer has; what it
+        # adds to the stock page is sign-up and a second factor, and neither is on here.
+        native = [(path, handler) for path, handler in super().get_handlers(app) if path != "/login"]
+        return [
+            ("/login", LoginHandler),
+            *native,
+            (r"/api/accounts/([^/]+)", AccountAPIHandler),
+            (r"/api/accounts/([^/]+)/password", PasswordAPIHandler),
+        ]
+
+
+class AccountAPIHandler(APIHandler):
+    """`GET`: 204 if there is such an account, else 404; scope admin:users."""
+
+    @needs_scope("admin:users")
+    def get(self, name: str) -> None:
+        if not self.authenticator.user_exists(name):
+            raise web.HTTPError(404)
+        self.set_status(204)
 
 
 class PasswordAPIHandler(APIHandler):
@@ -76,18 +95,16 @@ class PasswordAPIHandler(APIHandler):
 
 
 def main() -> None:
-    """Store the password read from standard input for the account named by the only argument."""
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m stackgen_hub.accounts NAME <password")
-    password = sys.stdin.readline().rstrip("\n")
+    """`exists NAME` ends with 0 or 3; `password NAME` reads a line from standard input and stores it."""
+    command, name = sys.argv[1:]
     # creates the database's tables if this is the stack's first command, users_info among them
-    session = orm.new_session_factory(os.environ["DATABASE_URL"])()
-    try:
-        store_password(session, sys.argv[1].lower(), password)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
-    finally:
-        session.close()
+    with orm.new_session_factory(os.environ["DATABASE_URL"])() as session:
+        if command == "exists":
+            sys.exit(0 if UserInfo.find(session, name) else 3)
+        try:
+            store_password(session, name, sys.stdin.readline().rstrip("\n"))
+        except ValueError as error:
+            sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

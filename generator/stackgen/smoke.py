@@ -1,0 +1,191 @@
+"""The proof that a stack works: what a user does, from the login page to a result out of a Sage kernel."""
+
+import json
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from stackgen import names
+from stackgen.engine import Engine
+from stackgen.errors import StackgenError
+from stackgen.front import FrontDoor
+from stackgen.hubapi import Hub
+from stackgen.output import say
+from stackgen.settings import Settings
+
+CODE = "print(factor(2^64-1))"
+EXPECTED = "3 * 5 * 17 * 257 * 641 * 65537 * 6700417"
+SPAWN_SECONDS = 180
+KERNEL_SECONDS = 120
+
+
+@dataclass
+class Proof:
+    """What was computed, and the seconds each step took."""
+
+    result: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Say what begins, and note how long it took."""
+        say(f"  {name} ...")
+        start = time.monotonic()
+        try:
+            yield
+        except requests.RequestException as error:
+            raise StackgenError(f"{name}: {error}", "see: stackgen logs") from None
+        self.seconds[name] = time.monotonic() - start
+
+
+@contextmanager
+def visitor(settings: Settings, engine: Engine, hub: Hub) -> Iterator[tuple[str, str]]:
+    """A throw-away user: name and password. User, container and volume are gone afterwards."""
+    name, password = f"smoke-{secrets.token_hex(4)}", secrets.token_urlsafe(16)
+    try:
+        hub.set_password(name, password)
+        yield name, password
+    finally:
+        hub.remove_user(name)
+        engine.remove_container(f"{settings['STACK_NAME']}-{names.escaped(name)}")
+        engine.remove_volume(names.volume_name(settings["VOLUME_PREFIX"], name))
+
+
+def prove(front: FrontDoor, name: str, password: str) -> Proof:
+    """Sign in, start a server, compute in a Sage kernel over its websocket. Raises StackgenError where it fails.
+
+    The kernel is shut down afterwards; the server goes on if it ran before, else it is stopped.
+    """
+    browser, proof = Browser(front, name), Proof()
+    with proof.step("sign in"):
+        browser.sign_in(password)
+    with proof.step("start a server"):
+        started = browser.start_server()
+    try:
+        with proof.step("start a Sage kernel"):
+            kernel = browser.start_kernel()
+        try:
+            with proof.step(CODE):
+                proof.result = browser.execute(kernel, CODE)
+        finally:
+            browser.api("DELETE", f"/api/kernels/{kernel}")
+    finally:
+        if started:
+            browser.hub_api("DELETE", f"/users/{quote(name, safe='')}/server")
+    if proof.result != EXPECTED:
+        raise StackgenError(f"{CODE} gave {proof.result!r} instead of {EXPECTED!r}")
+    return proof
+
+
+class Browser:
+    """As much of a browser as one user needs: cookies, XSRF tokens and a websocket."""
+
+    def __init__(self, front: FrontDoor, name: str) -> None:
+        self.front, self.name = front, name
+        self.session = front.session()
+        self.server = f"{front.url}/user/{quote(name, safe='@')}"
+
+    def sign_in(self, password: str) -> None:
+        """Through the login form."""
+        self.session.get(f"{self.front.url}/hub/login", timeout=30).raise_for_status()
+        form = {"username": self.name, "password": password, "_xsrf": self._xsrf("/hub/")}
+        answer = self.session.post(f"{self.front.url}/hub/login", data=form, timeout=30, allow_redirects=False)
+        if answer.status_code != 302:
+            raise StackgenError(
+                f"{self.name} could not sign in (HTTP {answer.status_code})",
+                "after several wrong passwords an account is locked for some minutes",
+            )
+
+    def start_server(self) -> bool:
+        """Start the user's server unless it runs; wait until it is ready. Tell whether it was started."""
+        path = f"/users/{quote(self.name, safe='')}/server"
+        answer = self.hub_api("POST", path)
+        if answer.status_code not in (201, 202, 400):  # 400: it runs already
+            raise StackgenError(f"the server was not started: {_message(answer)}", "see: stackgen logs hub")
+        if answer.status_code == 202:
+            self._await_server(path + "/progress")
+        # signs in to the user's server too, by the hub's OAuth, and sets its cookies
+        self.session.get(f"{self.server}/lab", timeout=60).raise_for_status()
+        return answer.status_code != 400
+
+    def _await_server(self, path: str) -> None:
+        with self.hub_api("GET", path, stream=True, timeout=SPAWN_SECONDS) as events:
+            for line in events.iter_lines():
+                if not line.startswith(b"data:"):
+                    continue
+                event = json.loads(line.removeprefix(b"data:"))
+                if event.get("failed"):
+                    raise StackgenError(f"the server did not start: {event['message']}", "see: stackgen logs hub")
+                if event.get("ready"):
+                    return
+        raise StackgenError("the server did not become ready", "see: stackgen logs hub")
+
+    def start_kernel(self) -> str:
+        """Start a Sage kernel; its id."""
+        specs = self.api("GET", "/api/kernelspecs").json()["kernelspecs"]
+        sage = [name for name in specs if "sage" in name.lower()]
+        if not sage:
+            raise StackgenError(f"the image has no Sage kernel, only {', '.join(specs)}", "choose another SAGE_IMAGE")
+        return str(self.api("POST", "/api/kernels", json={"name": sage[0]}).json()["id"])
+
+    def execute(self, kernel: str, code: str) -> str:
+        """Run code in a kernel; what it printed. Raises StackgenError with what went wrong in it."""
+        channel = self.front.websocket(
+            f"/user/{quote(self.name, safe='@')}/api/kernels/{kernel}/channels", self.session, KERNEL_SECONDS
+        )
+        with_id = uuid.uuid4().hex
+        content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
+        header = {"msg_id": with_id, "msg_type": "execute_request", "session": with_id, "username": "", "version": "5.3"}
+        try:
+            message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+            channel.send(json.dumps(message))
+            return _printed(channel.recv, with_id)
+        finally:
+            channel.close()
+
+    def hub_api(self, method: str, path: str, **more: Any) -> requests.Response:
+        """Call the hub's API as the signed-in user."""
+        headers = {"X-XSRFToken": self._xsrf("/hub/")}
+        return self.session.request(
+            method, f"{self.front.url}/hub/api{path}", headers=headers, **{"timeout": 60, **more}
+        )
+
+    def api(self, method: str, path: str, **more: Any) -> requests.Response:
+        """Call the user's own server."""
+        headers = {"X-XSRFToken": self._xsrf("/user/")}
+        answer = self.session.request(method, self.server + path, headers=headers, timeout=KERNEL_SECONDS, **more)
+        if not answer.ok:
+            raise StackgenError(f"{method} {path}: {_message(answer)}", "see: stackgen logs")
+        return answer
+
+    def _xsrf(self, path: str) -> str:
+        return next((c.value or "" for c in self.session.cookies if c.name == "_xsrf" and c.path.startswith(path)), "")
+
+
+def _printed(receive: Callable[[], str | bytes], request: str) -> str:
+    printed = ""
+    while True:
+        message = json.loads(receive())
+        if message.get("parent_header", {}).get("msg_id") != request:
+            continue
+        kind, content = message["msg_type"], message["content"]
+        if kind == "stream":
+            printed += content["text"]
+        elif kind == "error":
+            raise StackgenError(f"the kernel said {content['ename']}: {content['evalue']}")
+        elif kind == "status" and content["execution_state"] == "idle":
+            return printed.strip()
+
+
+def _message(answer: requests.Response) -> str:
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {answer.status_code}"
