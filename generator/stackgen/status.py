@@ -1,0 +1,54 @@
+"""How the stack is: its services, its users' servers, its address."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stackgen.engine import STACK_LABEL, Container, Engine
+from stackgen.output import table
+from stackgen.settings import Settings
+
+SERVICES = ("nginx", "sage", "hub")
+
+
+@dataclass(frozen=True)
+class Status:
+    """`services` has a word for each: healthy, starting, unhealthy, proved, failed, stopped, missing."""
+
+    url: str
+    services: dict[str, str]
+    servers: int  # users' servers that run
+
+    @property
+    def healthy(self) -> bool:
+        """Whether users can work."""
+        return self.services["nginx"] == "healthy" and self.services["hub"] == "healthy"
+
+    def text(self) -> str:
+        """The status for people."""
+        rows = [[name, word] for name, word in self.services.items()]
+        return f"{self.url}\n\n{table(('service', 'state'), rows)}\n\nusers' servers running: {self.servers}"
+
+    def data(self) -> dict[str, Any]:
+        """The status for programs."""
+        return {**asdict(self), "healthy": self.healthy}
+
+
+def status(settings: Settings, engine: Engine) -> Status:
+    """Ask the engine; the hub itself is not asked, so this works however ill it is."""
+    containers = engine.services(settings["STACK_NAME"])
+    servers = engine.containers(**{STACK_LABEL.replace(".", "__"): settings["STACK_NAME"]})
+    return Status(
+        url=settings.url,
+        services={name: _word(name, containers.get(name)) for name in SERVICES},
+        servers=sum(server.state == "running" for server in servers),
+    )
+
+
+def _word(service: str, container: Container | None) -> str:
+    if not container:
+        return "missing"
+    if service == "sage" and container.state == "exited":
+        return "proved" if container.exit_code == 0 else f"failed (exit code {container.exit_code})"
+    if container.state == "running":
+        return container.health or "running"
+    return "stopped" if container.state == "exited" else container.state
