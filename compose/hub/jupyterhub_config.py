@@ -14,11 +14,11 @@ c = get_config()  # noqa: F821
 env = os.environ
 stack = env["STACK_NAME"]
 
-# --- The hub, and nginx as its proxy -----------------------------------------------------------------------------------
+# --- The hub, and nginx as its proxy --------------------------------------------------------------------------------
 c.JupyterHub.hub_bind_url = "http://0.0.0.0:8081"  # every interface of this container, its loopback too
 c.JupyterHub.hub_connect_url = "http://hub:8081"
 c.JupyterHub.db_url = env["DATABASE_URL"]
-c.JupyterHub.cookie_secret_file = "/srv/jupyterhub/data/cookie_secret"
+c.JupyterHub.cookie_secret_file = "/srv/jupyterhub/data/cookie_secret"  # noqa: S105
 # A restart of the hub must not end anybody's server, nor take its route away.
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.cleanup_proxy = False
@@ -28,7 +28,7 @@ c.ConfigurableHTTPProxy.api_url = "http://proxy-api:8001"
 # Also how often routes are compared with what nginx holds, in seconds.
 c.JupyterHub.last_activity_interval = 60
 
-# --- Logins ------------------------------------------------------------------------------------------------------------
+# --- Logins ---------------------------------------------------------------------------------------------------------
 c.JupyterHub.authenticator_class = "stackgen_hub.accounts.AccountsAuthenticator"
 c.Authenticator.admin_users = {name for name in env["ADMIN_USERS"].split(",") if name}
 c.NativeAuthenticator.minimum_password_length = 8
@@ -36,7 +36,7 @@ c.NativeAuthenticator.check_common_password = True
 c.NativeAuthenticator.allowed_failed_logins = 10
 c.NativeAuthenticator.seconds_before_next_try = 300
 
-# --- A server for each user --------------------------------------------------------------------------------------------
+# --- A server for each user -----------------------------------------------------------------------------------------
 c.JupyterHub.spawner_class = "dockerspawner.DockerSpawner"
 c.JupyterHub.allow_named_servers = False
 c.DockerSpawner.image = env["SAGE_IMAGE"]
@@ -65,11 +65,9 @@ c.Spawner.environment = {
 if env["PIP_INDEX_URL"]:
     c.Spawner.environment["PIP_INDEX_URL"] = env["PIP_INDEX_URL"]
 
-# --- stackgen and the idle culler, each with no more than it needs -----------------------------------------------------
-c.JupyterHub.services = [{"name": "stackgen", "api_token": env["HUB_API_TOKEN"]}]
-c.JupyterHub.load_roles = [
-    {"name": "stackgen", "services": ["stackgen"], "scopes": ["admin:users", "admin:servers", "read:hub"]},
-]
+# --- Services: stackgen itself and the idle culler -------------------------------------------------------------------
+# stackgen makes admins, and JupyterHub lets nobody but an admin do that.
+c.JupyterHub.services = [{"name": "stackgen", "api_token": env["HUB_API_TOKEN"], "admin": True}]
 if int(env["IDLE_TIMEOUT"]):
     c.JupyterHub.services.append(
         {
@@ -77,14 +75,14 @@ if int(env["IDLE_TIMEOUT"]):
             "command": [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={int(env['IDLE_TIMEOUT'])}"],
         }
     )
-    c.JupyterHub.load_roles.append(
+    c.JupyterHub.load_roles = [
         {
             "name": "idle-culler",
             "services": ["idle-culler"],
             "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
         }
-    )
+    ]
 
-# --- The operator's own files ------------------------------------------------------------------------------------------
+# --- The operator's own files ---------------------------------------------------------------------------------------
 for path in sorted(Path(__file__).parent.glob("config.d/*.py")):
     exec(compile(path.read_bytes(), str(path), "exec"))

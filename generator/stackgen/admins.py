@@ -53,14 +53,14 @@ def generated_password() -> str:
     return secrets.token_urlsafe(15)
 
 
-def asked_password() -> str:
-    """Ask for a password twice, without echo. Raises StackgenError where there is no terminal."""
+def asked_password(*, twice: bool = True) -> str:
+    """Ask for a password, without echo. Raises StackgenError where there is no terminal."""
     if not sys.stdin.isatty():
         raise StackgenError(
-            "there is no terminal to ask for a password on", "use --generate or --password-stdin", USAGE
+            "there is no terminal to ask for a password on", "use --password-stdin or --generate", USAGE
         )
     first = getpass.getpass("Password: ")
-    if getpass.getpass("Again: ") != first:
+    if twice and getpass.getpass("Again: ") != first:
         raise StackgenError("the two passwords differ", "try again", USAGE)
     return first
 
@@ -90,9 +90,7 @@ class _OfflineAccounts:
 
     def _run(self, command: str, name: str, *, stdin: str = "", check: bool = True) -> int:
         program = ("python", "-m", "stackgen_hub.accounts", command, name)
-        done = compose.run(
-            compose.once(self.stack.directory, "hub", *program), stdin=stdin, capture=True, check=False
-        )
+        done = compose.run(compose.once(self.stack.directory, "hub", *program), stdin=stdin, capture=True, check=False)
         if done.returncode not in (0, 3) or (check and done.returncode != 0):
             raise StackgenError("the hub's database could not be changed", done.stderr.strip()[-2000:])
         return done.returncode

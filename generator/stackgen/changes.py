@@ -39,14 +39,20 @@ class Change:
 
     def diff(self) -> str:
         """A unified diff from the file on disk to the rendered one."""
-        old, new = ((content or b"").decode(errors="replace").splitlines(keepends=True) for content in (self.mine, self.new))
+        old, new = (
+            (content or b"").decode(errors="replace").splitlines(keepends=True) for content in (self.mine, self.new)
+        )
         return "".join(difflib.unified_diff(old, new, self.path, f"{self.path} (rendered)"))
 
 
 def compare(files: Mapping[str, bytes], directory: Path) -> list[Change]:
     """Each rendered or formerly rendered file with its state, by path. Reads only."""
     rendered = directory / RENDERED
-    known = {str(path.relative_to(rendered)) for path in rendered.rglob("*") if path.is_file()} if rendered.is_dir() else set()
+    known = (
+        {str(path.relative_to(rendered)) for path in rendered.rglob("*") if path.is_file()}
+        if rendered.is_dir()
+        else set()
+    )
     changes = []
     for path in sorted(known | set(files)):
         mine, base, new = _read(directory / path), _read(rendered / path), files.get(path)

@@ -39,8 +39,8 @@ def once(directory: Path, service: str, *command: str) -> list[str]:
 
 
 def run(
-    arguments: list[str], *, stdin: str | None = None, capture: bool = False, check: bool = True
+    arguments: list[str], *, stdin: str | None = None, capture: bool = False, check: bool = True, stdout: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """Run an argument list made here. Compose prefers the shell's variables to .env, so ours are taken out first."""
     environment = {key: value for key, value in os.environ.items() if key not in BY_KEY}
-    return process.run(arguments, stdin=stdin, capture=capture, check=check, environment=environment)
+    return process.run(arguments, stdin=stdin, capture=capture, check=check, environment=environment, stdout=stdout)

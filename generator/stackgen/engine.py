@@ -1,7 +1,7 @@
 """The Docker engine, through its SDK: containers, volumes, networks."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 STACK_LABEL = "stackgen.stack"
 USER_LABEL = "stackgen.user"
 PROJECT_LABEL = "com.docker.compose.project"
+ONEOFF_LABEL = "com.docker.compose.oneoff"
 SERVICE_LABEL = "com.docker.compose.service"
 DIRECTORY_LABEL = "com.docker.compose.project.working_dir"
 
@@ -57,16 +58,20 @@ class Engine:
         except DockerException as error:
             raise unreachable(str(error)) from None
 
-    def containers(self, **labels: str) -> list[Container]:
-        """Containers with all these labels, running or not; dots in label names are written as `__`."""
-        filters = [f"{key.replace('__', '.')}={value}" for key, value in labels.items()]
+    def containers(self, labels: Mapping[str, str] | None = None) -> list[Container]:
+        """Containers with all these labels, running or not."""
+        filters = [f"{key}={value}" for key, value in (labels or {}).items()]
         found = self.client.containers.list(all=True, filters={"label": filters}, ignore_removed=True)
         return [_container(item.attrs) for item in found]
 
     def services(self, project: str) -> dict[str, Container]:
         """The containers of a Compose project by service."""
-        found = self.containers(com__docker__compose__project=project, com__docker__compose__oneoff="False")
+        found = self.containers({PROJECT_LABEL: project, ONEOFF_LABEL: "False"})
         return {container.labels[SERVICE_LABEL]: container for container in found}
+
+    def user_servers(self, stack: str) -> list[Container]:
+        """The containers of users' servers, running or not."""
+        return self.containers({STACK_LABEL: stack})
 
     def volumes_with_sizes(self) -> list[Volume]:
         """Every volume of the engine. It measures each of them, which takes long for large ones."""
@@ -88,11 +93,13 @@ class Engine:
             raise StackgenError(f"the volume {name} was not removed: {error.explanation}") from None
 
     def remove_container(self, name: str) -> None:
-        """Remove a container, running or not; none of that name is fine."""
+        """Stop a container, with ten seconds to save its work, and remove it; none of that name is fine."""
         from docker.errors import NotFound
 
         try:
-            self.client.containers.get(name).remove(force=True)
+            container = self.client.containers.get(name)
+            container.stop(timeout=10)
+            container.remove(force=True)
         except NotFound:
             return
 

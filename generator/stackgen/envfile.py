@@ -29,7 +29,9 @@ def parse(text: str) -> dict[str, str]:
             if pair and pair[0] in values:
                 raise ValueError(f"{pair[0]} is set twice")
         except ValueError as error:
-            problems.append(Problem(f".env line {number}: {error}", "write KEY=value, or KEY='value' with single quotes"))
+            problems.append(
+                Problem(f".env line {number}: {error}", "write KEY=value, or KEY='value' with single quotes")
+            )
             continue
         if pair:
             values[pair[0]] = pair[1]

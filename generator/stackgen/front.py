@@ -79,7 +79,7 @@ class _LocalAdapter(HTTPAdapter):
         self.front = front
         super().__init__()
 
-    def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
+    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> Any:
         if not self.front.tls:
             return self.poolmanager.connection_from_host(self.front.address, self.front.port, "http")
         host = urlsplit(self.front.url).hostname

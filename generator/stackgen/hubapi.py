@@ -79,10 +79,9 @@ class Hub:
             raise StackgenError(f"the hub does not answer: {error}", "see: stackgen status") from None
         if answer.ok or answer.status_code in allowed:
             return answer
-        if answer.status_code == 403:
-            raise StackgenError("the hub does not accept stackgen's token", "run: stackgen up")
         try:
             message = answer.json()["message"]
         except (ValueError, KeyError):
             message = f"HTTP {answer.status_code}"
-        raise StackgenError(f"the hub refused: {message}")
+        hint = "if HUB_API_TOKEN in .env was changed: stackgen up" if answer.status_code == 403 else ""
+        raise StackgenError(f"the hub refused: {message}", hint)

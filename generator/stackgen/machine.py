@@ -1,13 +1,12 @@
 """Whether this machine can run the stack: engine, Compose, ports, disk, and no other stack in the way."""
 
-import os
 import re
 import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from stackgen.engine import DIRECTORY_LABEL, PROJECT_LABEL, Engine, unreachable
+from stackgen.engine import DIRECTORY_LABEL, PROJECT_LABEL, SERVICE_LABEL, Engine, unreachable
 from stackgen.errors import MACHINE, Problem, StackgenError
 from stackgen.output import size
 from stackgen.process import run
@@ -31,9 +30,7 @@ def check_docker() -> None:
     compose = run(["docker", "compose", "version", "--short"], capture=True, check=False)
     if compose.returncode != 0:
         old = " (docker-compose is the dead version 1)" if shutil.which("docker-compose") else ""
-        raise StackgenError(
-            f"Docker Compose v2 is not installed{old}", "install it: scripts/install-engine", MACHINE
-        )
+        raise StackgenError(f"Docker Compose v2 is not installed{old}", "install it: scripts/install-engine", MACHINE)
     _check_version("Docker Compose", compose.stdout, OLDEST_COMPOSE)
 
 
@@ -47,14 +44,19 @@ def _check_version(what: str, text: str, oldest: tuple[int, int]) -> None:
 def check(stack: Stack, engine: Engine) -> None:
     """Raise StackgenError with everything that would keep the stack from starting. Changes nothing."""
     check_docker()
-    problems = [*_other_stacks(stack, engine), *_taken_ports(stack, engine), *_certificate(stack), *_disk(stack, engine)]
+    problems = [
+        *_other_stacks(stack, engine),
+        *_taken_ports(stack, engine),
+        *_certificate(stack),
+        *_disk(stack, engine),
+    ]
     if problems:
         raise StackgenError(problems, exit_code=MACHINE)
 
 
 def _other_stacks(stack: Stack, engine: Engine) -> Iterator[Problem]:
     name, prefix = stack.settings["STACK_NAME"], stack.settings["VOLUME_PREFIX"]
-    for container in engine.containers(com__docker__compose__service="hub"):
+    for container in engine.containers({SERVICE_LABEL: "hub"}):
         project, directory = container.labels.get(PROJECT_LABEL, ""), container.labels.get(DIRECTORY_LABEL, "")
         theirs = container.environment.get("VOLUME_PREFIX")
         if theirs is None:
@@ -108,7 +110,7 @@ def _holder(port: int, engine: Engine) -> str:
                 inodes.add(f"socket:[{fields[9]}]")
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if any(os.readlink(link) in inodes for link in (process / "fd").iterdir()):
+            if any(str(link.readlink()) in inodes for link in (process / "fd").iterdir()):
                 return f"{(process / 'comm').read_text().strip()} (process {process.name})"
         except OSError:
             continue  # it ended, or is not ours to look into

@@ -6,8 +6,8 @@ from stackgen.settings import TABLE, Setting
 def env_example() -> str:
     """The text of .env.example: every setting with its help, commented out at its default."""
     lines = [
-        "# Every setting of a stack, with its default. `stackgen init` writes your .env; copy a line there to change it,",
-        "# then run `stackgen render`. Values are plain text, or text in 'single quotes'; there are no escapes.",
+        "# Every setting of a stack, with its default. `stackgen init` writes your .env; copy a line there and change",
+        "# it, then run `stackgen render`. Values are plain text, or text in 'single quotes'; there are no escapes.",
     ]
     for setting in TABLE:
         if setting.group:
@@ -21,8 +21,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "All settings live in `.env` in the stack directory. A missing or empty one means its default. After a change run",
-        "`stackgen render` and `stackgen up`; running servers of users go on, and take new limits at their next start.",
+        "All settings live in `.env` in the stack directory. A missing or empty one means its default. After a change",
+        "run `stackgen render` and `stackgen up`. Users' servers go on, and take new limits at their next start.",
     ]
     for setting in TABLE:
         if setting.group:

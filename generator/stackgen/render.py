@@ -1,6 +1,7 @@
 """Settings -> {path: bytes}: everything in the stack directory but .env. Pure; the only user of Jinja2."""
 
 import functools
+import hashlib
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePath
@@ -26,17 +27,22 @@ def render(settings: Settings, directory: PurePath) -> dict[str, bytes]:
     import jinja2
 
     environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
-    )  # noqa: S701  # no HTML here
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  # no HTML here
+    )
+    files = {".env.example": env_example().encode()}
     environment.globals["ref"] = _reference
+    environment.globals["digest"] = lambda path: hashlib.sha256(files[path]).hexdigest()[:12]
     values = {**settings, "directory": str(directory), "url": settings.url}
-    files = {}
-    for path, content in _shipped().items():
+    # compose.yaml.j2 comes last: it holds digests of the others
+    for path, content in sorted(_shipped().items(), key=lambda item: item[0] == "compose.yaml.j2"):
         if path.endswith(".j2"):
             path = path.removesuffix(".j2")
             content = environment.from_string(content.decode()).render(values).encode()
         files[path] = content
-    files[".env.example"] = env_example().encode()
     _check_compose_file(files["compose.yaml"])
     return files
 

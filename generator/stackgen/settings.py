@@ -103,11 +103,11 @@ TABLE: tuple[Setting, ...] = (
         question="Domain", group="The site",
     ),
     Setting(
-        "STACK_LANGUAGE", "Language of the pages: en or zh. (Not LANGUAGE: many shells set that, and Compose prefers the shell to .env.)", _choice("en", "zh"), "en",
+        "STACK_LANGUAGE", "Language of JupyterLab's pages: en or zh.", _choice("en", "zh"), "en",
         question="Language", choices=("en", "zh"),
     ),
     Setting(
-        "STACK_NAME", "Name of this stack; its containers, networks and images carry it. Lower case letters and digits.",
+        "STACK_NAME", "Name of this stack, which its containers, networks and images carry: letters and digits.",
         _pattern(r"[a-z][a-z0-9]{0,29}", "1 to 30 lower case letters and digits, a letter first"), "stackgen",
     ),
     Setting(

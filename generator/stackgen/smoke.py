@@ -142,7 +142,13 @@ class Browser:
         )
         with_id = uuid.uuid4().hex
         content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
-        header = {"msg_id": with_id, "msg_type": "execute_request", "session": with_id, "username": "", "version": "5.3"}
+        header = {
+            "msg_id": with_id,
+            "msg_type": "execute_request",
+            "session": with_id,
+            "username": "",
+            "version": "5.3",
+        }
         try:
             message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
             channel.send(json.dumps(message))

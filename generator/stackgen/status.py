@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stackgen.engine import STACK_LABEL, Container, Engine
+from stackgen.engine import Container, Engine
 from stackgen.output import table
 from stackgen.settings import Settings
 
@@ -36,7 +36,7 @@ class Status:
 def status(settings: Settings, engine: Engine) -> Status:
     """Ask the engine; the hub itself is not asked, so this works however ill it is."""
     containers = engine.services(settings["STACK_NAME"])
-    servers = engine.containers(**{STACK_LABEL.replace(".", "__"): settings["STACK_NAME"]})
+    servers = engine.user_servers(settings["STACK_NAME"])
     return Status(
         url=settings.url,
         services={name: _word(name, containers.get(name)) for name in SERVICES},

@@ -5,8 +5,10 @@ from typing import Any
 
 from stackgen import names
 from stackgen.engine import STACK_LABEL, USER_LABEL, Engine
-from stackgen.hubapi import User
-from stackgen.output import size
+from stackgen.errors import StackgenError
+from stackgen.front import FrontDoor
+from stackgen.hubapi import Hub, User
+from stackgen.output import say, size
 from stackgen.settings import Settings
 
 
@@ -34,13 +36,22 @@ class UserVolume:
 HEADER = ("user", "volume", "size", "last use (UTC)", "server")
 
 
+def known_users(settings: Settings, engine: Engine) -> list[User]:
+    """The hub's users; none if it cannot be asked."""
+    try:
+        return Hub(FrontDoor.of(settings, engine), settings["HUB_API_TOKEN"]).users()
+    except StackgenError as error:
+        say(f"the last use is unknown: {error}")
+        return []
+
+
 def user_volumes(settings: Settings, engine: Engine, users: list[User]) -> list[UserVolume]:
     """Every volume with this stack's prefix, by owner. `users` are the hub's, empty if it is down.
 
     The owner is what the volume's label says, or, in a volume of an older deployment, what its name says.
     """
     prefix = settings["VOLUME_PREFIX"]
-    servers = engine.containers(stackgen__stack=settings["STACK_NAME"])
+    servers = engine.user_servers(settings["STACK_NAME"])
     in_use = {volume for server in servers if server.state == "running" for volume in server.volumes}
     last_use = {user.name: user.last_activity for user in users}
     found = []

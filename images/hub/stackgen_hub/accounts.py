@@ -53,8 +53,8 @@ class AccountsAuthenticator(NativeAuthenticator):
         self.allow_all = True  # everybody who has an account; there is no other way to get one
 
     def get_handlers(self, app):
-        # NativeAuthenticator 1.3.0's own login page calls BaseHandler.statsd, which JupyterHub 6.1 no longer has; what it
-        # adds to the stock page is sign-up and a second factor, and neither is on here.
+        # NativeAuthenticator 1.3.0's own login page calls BaseHandler.statsd, which JupyterHub 6.1 no longer has; what
+        # it adds to the stock page is sign-up and a second factor, and neither is on here.
         native = [(path, handler) for path, handler in super().get_handlers(app) if path != "/login"]
         return [
             ("/login", LoginHandler),

@@ -1,0 +1,59 @@
+"""Bringing a stack up and down."""
+
+import time
+
+import requests
+
+from stackgen import compose, machine
+from stackgen.apply import apply
+from stackgen.engine import Engine
+from stackgen.errors import StackgenError
+from stackgen.front import FrontDoor
+from stackgen.output import say
+from stackgen.rendering import conflict, pending
+from stackgen.stack import Stack
+
+LOGIN_PAGE_SECONDS = 60
+
+
+def up(stack: Stack, engine: Engine) -> None:
+    """Render, build, start, and wait until the login page answers. Raises StackgenError where it stops."""
+    changes = pending(stack)  # finds invalid settings before anything else
+    if warning := stack.check_mode():
+        say(f"warning: {warning}")
+    machine.check(stack, engine)
+    report = apply(changes, stack.directory)
+    for path in report.written:
+        say(f"rendered {path}")
+    if report.conflicts:
+        raise conflict(report)
+    say("building images (the first time takes some minutes)")
+    compose.run(compose.build(stack.directory))
+    say("starting")
+    compose.run(compose.up(stack.directory))
+    await_login_page(stack, engine)
+
+
+def await_login_page(stack: Stack, engine: Engine) -> None:
+    """Wait until users can log in, for a minute at most."""
+    front = FrontDoor.of(stack.settings, engine)
+    session = front.session()
+    end = time.monotonic() + LOGIN_PAGE_SECONDS
+    while time.monotonic() < end:
+        try:
+            if session.get(f"{front.url}/hub/login", timeout=10).status_code == 200:
+                return
+        except requests.RequestException:
+            pass
+        time.sleep(0.5)
+    raise StackgenError("the login page does not answer", "see: stackgen status, stackgen logs")
+
+
+def down(stack: Stack, engine: Engine) -> int:
+    """Stop the users' servers and the services; no volume is removed. The number of users' servers stopped."""
+    servers = engine.user_servers(stack.settings["STACK_NAME"])
+    for server in servers:
+        say(f"stopping {server.name}")
+        engine.remove_container(server.name)
+    compose.run(compose.down(stack.directory))
+    return sum(server.state == "running" for server in servers)
