@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from stackgen import compose, envfile
 from stackgen.engine import Engine
 from stackgen.front import FrontDoor

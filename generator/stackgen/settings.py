@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from stackgen.errors import SETTINGS, Problem, StackgenError
@@ -81,6 +82,16 @@ def _domain(value: str) -> None:
         raise ValueError("looks like an IPv4 address, but is none")
 
 
+def _address(value: str) -> None:
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    try:
+        right = (":" in bare) == (bare != value) and ip_address(bare)
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("must be an IPv4 address, or an IPv6 address in [brackets]")
+
+
 def _path(value: str) -> None:
     if not Path(value).is_absolute():
         raise ValueError("must be an absolute path, such as /etc/ssl/private/jupyter.pem")
@@ -92,6 +103,7 @@ def _admins(value: str) -> None:
 
 
 _url = _pattern(r"https?://[^\s/]+(/\S*)?", "a URL that begins with http:// or https://")
+_token = _pattern(r"[A-Za-z0-9_-]{32,}", "at least 32 of A-Za-z0-9_-")
 _image = _pattern(
     r"([a-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
     "an image name in lower case, such as debian:trixie-slim or registry.example.edu/sage:10.8",
@@ -121,7 +133,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("HTTPS_PORT", "Port for https.", _number(1, 65535), "443"),
     Setting(
         "BIND_ADDRESS", "Address of this machine that the ports listen on. Behind another proxy here: the loopback's.",
-        _pattern(r"[0-9.]{7,15}|\[[0-9a-f:]{2,39}\]", "an IPv4 address, or an IPv6 address in [brackets]"), "0.0.0.0",  # noqa: S104
+        _address, "0.0.0.0",  # noqa: S104
     ),
     Setting(
         "AUTH", "How users log in. accounts: user names and passwords that you give them.", _choice("accounts"),
@@ -153,13 +165,11 @@ TABLE: tuple[Setting, ...] = (
     Setting("PIP_INDEX_URL", "Python package index for builds and for users' pip install.", _url),
     Setting(
         "DATABASE_URL", "SQLAlchemy URL of the hub's database, if not SQLite in a volume.",
-        _pattern(r"[a-z0-9+]+://\S+", "an SQLAlchemy URL, such as postgresql://user:password@host/name"),
+        _pattern(r"[a-z0-9+]+://\S+", "an SQLAlchemy URL, such as postgresql+psycopg://user:password@host/name"),
         "sqlite:////srv/jupyterhub/data/jupyterhub.sqlite", secret=True, group="The hub",
     ),
-    Setting("PROXY_TOKEN", "What the hub says to nginx.", _pattern(r"[\w-]{32,}", "at least 32 of A-Za-z0-9_-"),
-            secret=True, generated=True),
-    Setting("HUB_API_TOKEN", "What stackgen says to the hub.", _pattern(r"[\w-]{32,}", "at least 32 of A-Za-z0-9_-"),
-            secret=True, generated=True),
+    Setting("PROXY_TOKEN", "What the hub says to nginx.", _token, secret=True, generated=True),
+    Setting("HUB_API_TOKEN", "What stackgen says to the hub.", _token, secret=True, generated=True),
 )  # fmt: skip
 
 BY_KEY = {setting.key: setting for setting in TABLE}

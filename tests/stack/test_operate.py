@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from stackgen.errors import StackgenError
 from stackgen.smoke import Browser
-
 from tests.conftest import RunningStack, docker, stackgen
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+
 from stackgen import names
 from stackgen.smoke import Browser
-
 from tests.conftest import RunningStack, docker, stackgen
 
 
