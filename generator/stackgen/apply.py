@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stackgen.changes import RENDERED, Change, State
+from stackgen.changes import OFFERED, RENDERED, Change, State, read
 
 
 @dataclass
@@ -23,10 +23,10 @@ class Report:
 def apply(changes: Iterable[Change], directory: Path, *, merge: bool = False, keep_mine: bool = False) -> Report:
     """Bring the stack directory up to date. The user's edits are never overwritten.
 
-    A file in conflict stays, and the rendered one is written beside it as PATH.new. With `merge`, what was rendered
-    anew is merged into the user's file, three ways, where both can be had; with `keep_mine` the user's file stands and
-    the conflict is settled. Each file is replaced in one step, its copy in .stackgen/ after it, so that an interrupted
-    run is finished by the next one.
+    A file in conflict stays, and the rendered one is written beside it as PATH.new, unless the user works in that file
+    too. With `merge`, what was rendered anew is merged into the user's file, three ways, where both can be had; with
+    `keep_mine` the user's file stands and the conflict is settled. Each file is replaced in one step, its copy in
+    .stackgen/ after it, so that an interrupted run is finished by the next one.
     """
     report = Report()
     for change in changes:
@@ -35,6 +35,7 @@ def apply(changes: Iterable[Change], directory: Path, *, merge: bool = False, ke
             if change.state is State.ORPHAN:
                 path.unlink(missing_ok=True)
                 report.removed.append(change.path)
+            _withdraw(directory, change.path)
             (directory / RENDERED / change.path).unlink(missing_ok=True)
             continue
         if change.state in (State.NEW, State.CHANGED):
@@ -43,16 +44,36 @@ def apply(changes: Iterable[Change], directory: Path, *, merge: bool = False, ke
         elif change.state is State.CONFLICT and not keep_mine:
             merged, clean = _merge(change) if merge else (new, False)
             if not clean:
-                _write(path.with_name(path.name + ".new"), merged)
+                _offer(directory, change.path, merged)
                 report.conflicts.append(change.path)
                 continue
             _write(path, merged)
             report.merged.append(change.path)
-        if change.state is not State.EDITED:
-            path.with_name(path.name + ".new").unlink(missing_ok=True)
+        _withdraw(directory, change.path)
         if new != change.base:
             _write(directory / RENDERED / change.path, new)
     return report
+
+
+def _offer(directory: Path, path: str, content: bytes) -> None:
+    """Write PATH.new, unless what stands there was written by the user."""
+    target, copy = directory / f"{path}.new", directory / OFFERED / path
+    there = read(target)
+    if there is not None and there != content and there != read(copy):
+        return
+    target.unlink(missing_ok=True)
+    _write(copy, content)
+    _write(target, content)
+
+
+def _withdraw(directory: Path, path: str) -> None:
+    """Remove PATH.new if it is as it was written."""
+    target, copy = directory / f"{path}.new", directory / OFFERED / path
+    written = read(copy)
+    if written is not None:
+        if read(target) == written:
+            target.unlink()
+        copy.unlink()
 
 
 def _merge(change: Change) -> tuple[bytes, bool]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from stackgen.render import is_operators
 
 RENDERED = ".stackgen/rendered"
+OFFERED = ".stackgen/offered"  # a copy of each FILE.new as it was written: one that differs is the user's
 
 
 class State(Enum):
@@ -55,7 +56,7 @@ def compare(files: Mapping[str, bytes], directory: Path) -> list[Change]:
     )
     changes = []
     for path in sorted(known | set(files)):
-        mine, base, new = _read(directory / path), _read(rendered / path), files.get(path)
+        mine, base, new = read(directory / path), read(rendered / path), files.get(path)
         changes.append(Change(path, _state(path, mine, base, new), mine, base, new))
     return changes
 
@@ -75,7 +76,8 @@ def _state(path: str, mine: bytes | None, base: bytes | None, new: bytes | None)
     return State.CHANGED
 
 
-def _read(path: Path) -> bytes | None:
+def read(path: Path) -> bytes | None:
+    """A file's content, or None if there is no such file."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -15,8 +15,8 @@ from stackgen.errors import SETTINGS, Problem, StackgenError
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # A plain value has none of these: quotes, backslash, `$`, a ` #` that would begin a comment, odd white space.
-_PLAIN = re.compile(r"(?!#)[^\s'\"`\\$](?:[^'\"`\\$\t\r\n\x0b\x0c\x1c-\x1f\x85\u2028\u2029\xa0]*[^\s'\"`\\$])?")
-_QUOTED = re.compile(r"'([^'\\\r\n\x0b\x0c\x1c-\x1f\x85\u2028\u2029]*)'")
+_PLAIN = re.compile(r"(?!#)[^\s'\"`\\$\x00](?:[^'\"`\\$\x00\t\r\n\x0b\x0c\x1c-\x1f\x85\u2028\u2029\xa0]*[^\s'\"`\\$\x00])?")
+_QUOTED = re.compile(r"'([^'\\\x00\r\n\x0b\x0c\x1c-\x1f\x85\u2028\u2029]*)'")
 
 
 def parse(text: str) -> dict[str, str]:
@@ -70,9 +70,14 @@ def _as_dotenv_reads(text: str) -> dict[str, str | None]:
 
 
 def read(path: Path) -> dict[str, str]:
-    """The settings in a .env file. Raises StackgenError if it cannot be read or is not clear."""
+    """The settings in a .env file. Raises StackgenError if it is not clear."""
+    return parse(read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a .env file as it is, carriage returns too. Raises StackgenError if it is not UTF-8."""
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        return path.read_bytes().decode("utf-8")  # Path.read_text makes line breaks of carriage returns
     except UnicodeDecodeError:
         raise StackgenError(f"{path} is not UTF-8", "save it as UTF-8", SETTINGS) from None
 

@@ -25,7 +25,7 @@ def initialize(directory: Path, given: Mapping[str, str], ask: Callable[[Setting
     anything is written.
     """
     stack = Stack(directory.resolve())
-    text = stack.env.read_text(encoding="utf-8") if stack.env.exists() else ENV_HEADER
+    text = envfile.read_text(stack.env) if stack.env.exists() else ENV_HEADER
     stored = envfile.parse(text)
     problems = [
         Problem(f"{key} is not a setting", "see .env.example for all settings") for key in given if key not in BY_KEY
@@ -47,8 +47,11 @@ def initialize(directory: Path, given: Mapping[str, str], ask: Callable[[Setting
     new = {key: value for key, value in values.items() if value != stored.get(key) and _worth_storing(key, value)}
     if new:
         Settings(values)
-        directory.mkdir(parents=True, exist_ok=True)
-        envfile.write(stack.env, envfile.updated(text, new))
+        try:
+            stack.directory.mkdir(parents=True, exist_ok=True)
+            envfile.write(stack.env, envfile.updated(text, new))
+        except OSError as error:
+            raise StackgenError(f"{stack.env} cannot be written: {error.strerror}", "choose another folder") from None
     return stack
 
 

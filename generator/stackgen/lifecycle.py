@@ -7,13 +7,15 @@ import requests
 from stackgen import compose, machine
 from stackgen.apply import apply
 from stackgen.engine import Engine
-from stackgen.errors import StackgenError
+from stackgen.errors import Problem, StackgenError
 from stackgen.front import FrontDoor
 from stackgen.output import say
 from stackgen.rendering import conflict, pending
 from stackgen.stack import Stack
+from stackgen.status import status
 
 LOGIN_PAGE_SECONDS = 60
+ERASE_LINE = "\x1b[2K"  # Compose 2.26 begins every line of a log with it, terminal or not
 
 
 def up(stack: Stack, engine: Engine) -> None:
@@ -30,8 +32,20 @@ def up(stack: Stack, engine: Engine) -> None:
     say("building images (the first time takes some minutes)")
     compose.run(compose.build(stack.directory))
     say("starting")
-    compose.run(compose.up(stack.directory))
+    if compose.run(compose.up(stack.directory), check=False).returncode != 0:
+        raise _not_started(stack, engine)
     await_login_page(stack, engine)
+
+
+def _not_started(stack: Stack, engine: Engine) -> StackgenError:
+    """The error that names each service that is not as it should be, with the end of its log."""
+    problems = []
+    for service, word in status(stack.settings, engine).services.items():
+        if word not in ("healthy", "proved", "created", "missing"):
+            logs = compose.logs(stack.directory, [service], follow=False, tail="15")
+            said = compose.run(logs, capture=True, check=False).stdout.replace(ERASE_LINE, "")
+            problems.append(Problem(f"{service} is {word}", f"the end of its log says why:\n{said}"))
+    return StackgenError(problems or [Problem("the stack did not start", "Compose says above why")])
 
 
 def await_login_page(stack: Stack, engine: Engine) -> None:

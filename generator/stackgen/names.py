@@ -21,7 +21,7 @@ def user_name(name: str) -> str:
         raise ValueError(f"the user name {name!r} must not begin or end with white space")
     if any(character in normalised for character in "/, \\\"'$#=") or not normalised.isprintable():
         raise ValueError(f"the user name {name!r} must not contain white space or any of / \\ , \" ' $ # =")
-    if normalised in (".", "..") or unquote(normalised) != normalised:
+    if set(normalised) == {"."} or unquote(normalised) != normalised:
         raise ValueError(f"the user name {name!r} would not survive in a URL")
     if len(normalised) > _LONGEST_USER_NAME:
         raise ValueError(f"the user name {name[:20]}... must not be longer than {_LONGEST_USER_NAME} characters")
@@ -31,11 +31,12 @@ def user_name(name: str) -> str:
 def escaped(name: str) -> str:
     """A user name as DockerSpawner writes it into names of volumes and containers.
 
-    Lower case letters and digits stay, each byte of all else becomes `-` and two hexadecimal digits. No two names have
-    the same result (dockerspawner 14, DockerSpawner._escape).
+    Lower case letters and digits stay, each byte of all else becomes `-` and its hexadecimal digits, two of them except
+    for control characters, which `user_name` refuses. No two names that it accepts have the same result
+    (dockerspawner 14, DockerSpawner._escape).
     """
     return "".join(
-        character if character in _SAFE else "".join(f"-{byte:02x}" for byte in character.encode())
+        character if character in _SAFE else "".join(f"-{byte:x}" for byte in character.encode())
         for character in name
     )
 
