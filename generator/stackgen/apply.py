@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stackgen.changes import OFFERED, RENDERED, Change, State, read
+from stackgen.errors import MACHINE, StackgenError
 
 
 @dataclass
@@ -84,7 +85,10 @@ def _merge(change: Change) -> tuple[bytes, bool]:
         for path, content in zip(paths, (change.mine, change.base, change.new), strict=True):
             path.write_bytes(content or b"")
         labels = [word for name in names for word in ("-L", name)]
-        done = subprocess.run(["git", "merge-file", "-p", *labels, *paths], capture_output=True, check=False)
+        try:
+            done = subprocess.run(["git", "merge-file", "-p", *labels, *paths], capture_output=True, check=False)
+        except FileNotFoundError:
+            raise StackgenError("--merge needs git", "apt-get install git", MACHINE) from None
     return done.stdout, done.returncode == 0
 
 

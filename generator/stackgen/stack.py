@@ -40,7 +40,7 @@ class Stack:
 
     def store(self, **values: str) -> "Stack":
         """Change settings in .env, and return the stack with them. Raises StackgenError before anything is written."""
-        text = envfile.updated(self.env.read_text(encoding="utf-8"), values)
+        text = envfile.updated(envfile.read_text(self.env), values)
         Settings(envfile.parse(text))
         envfile.write(self.env, text)
         return Stack(self.directory)
