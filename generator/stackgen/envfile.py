@@ -15,7 +15,9 @@ from stackgen.errors import SETTINGS, Problem, StackgenError
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # A plain value has none of these: quotes, backslash, `$`, a ` #` that would begin a comment, odd white space.
-_PLAIN = re.compile(r"(?!#)[^\s'\"`\\$\x00](?:[^'\"`\\$\x00\t\r\n\x0b\x0c\x1c-\x1f\x85\u2028\u2029\xa0]*[^\s'\"`\\$\x00])?")
+_PLAIN = re.compile(
+    r"(?!#)[^\s'\"`\\$\x00](?:[^'\"`\\$\x00\t\r\n\x0b\x0c\x1c-\x1f\x85\u2028\u2029\xa0]*[^\s'\"`\\$\x00])?"
+)
 _QUOTED = re.compile(r"'([^'\\\x00\r\n\x0b\x0c\x1c-\x1f\x85\u2028\u2029]*)'")
 
 

@@ -36,8 +36,7 @@ def escaped(name: str) -> str:
     (dockerspawner 14, DockerSpawner._escape).
     """
     return "".join(
-        character if character in _SAFE else "".join(f"-{byte:x}" for byte in character.encode())
-        for character in name
+        character if character in _SAFE else "".join(f"-{byte:x}" for byte in character.encode()) for character in name
     )
 
 
