@@ -1,0 +1,93 @@
+"""Fixtures of the browser tests: Debian's Chromium, and people who sit in front of it.
+
+Needs root (for nsenter) and the Debian package chromium; fonts-noto-cjk makes Chinese readable on screenshots.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from lab import TIMEOUT, Visitor
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from stackgen import smoke
+from stackgen.engine import Engine
+from tests.conftest import RunningStack, docker
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.fixture(scope="session")
+def browser(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium in nginx's network namespace, where the published ports lead to the ports behind them.
+
+    In the machine's own namespace every container that starts or stops, anywhere on the machine, changes the list of
+    its addresses, and Chromium then aborts all requests under way (ERR_NETWORK_CHANGED). A user's computer does not.
+    """
+    process = docker("inspect", "--format", "{{.State.Pid}}", f"{stack.name}-nginx-1")
+    command = tmp_path_factory.mktemp("browser") / "chromium"
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(["nsenter", f"--net=/proc/{process}/ns/net", CHROMIUM])} "$@"\n')
+    command.chmod(0o755)
+    domain, http, https = (stack.settings[key] for key in ("DOMAIN", "HTTP_PORT", "HTTPS_PORT"))
+    ports = f"--host-resolver-rules=MAP {domain}:{http} 127.0.0.1:80,MAP {domain}:{https} 127.0.0.1:443"
+    expect.set_options(timeout=TIMEOUT)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=command, args=[*FLAGS, ports], timeout=TIMEOUT)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(
+    browser: Browser, stack: RunningStack, account: Callable[[], tuple[str, str]], request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Visitor]]:
+    """`visit(width=1280, height=800)`: somebody with a browser of their own, nobody signed in.
+
+    If the test fails, their screens are saved in the folder that STACKGEN_TEST_ARTIFACTS names: before the accounts
+    are gone, so this fixture depends on that one.
+    """
+    visitors: list[Visitor] = []
+
+    def visit(width: int = 1280, height: int = 800) -> Visitor:
+        context = browser.new_context(viewport={"width": width, "height": height}, ignore_https_errors=True)
+        context.set_default_timeout(TIMEOUT)
+        visitors.append(Visitor(context, stack.front.url))
+        return visitors[-1]
+
+    yield visit
+    artifacts = os.environ.get("STACKGEN_TEST_ARTIFACTS")
+    for number, visitor in enumerate(visitors, start=1):
+        if artifacts and request.node.stash.get(FAILED, False):
+            name = re.sub(r"\W+", "-", request.node.name).strip("-")
+            visitor.save_screen(Path(artifacts) / f"{name}-{number}")
+        visitor.context.close()
+
+
+@pytest.fixture
+def account(stack: RunningStack) -> Iterator[Callable[[], tuple[str, str]]]:
+    """`account()` makes an account: name and password. User, server and volume are gone after the test."""
+    with ExitStack() as accounts:
+        yield lambda: accounts.enter_context(smoke.visitor(stack.settings, Engine(), stack.hub))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note for `visit` that a test has failed."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report

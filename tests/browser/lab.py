@@ -1,0 +1,140 @@
+"""What a user does in JupyterHub and JupyterLab 4, and what their browser notices meanwhile."""
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Request, Response, expect
+
+TIMEOUT = 120_000  # ms, for a server or a kernel that starts on a busy machine of two cores
+LOGIN = re.compile(r"/hub/login(\?|$)")
+
+
+class Traffic:
+    """What went wrong between the page and our site, and how each websocket was answered."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.site = urlsplit(url).netloc
+        self.problems: list[str] = []
+        self.sockets: dict[str, str] = {}  # CDP's id -> URL
+        self.answers: dict[str, int] = {}  # CDP's id -> HTTP status
+        self.page = context.new_page()
+        self.page.on("response", self._response)
+        self.page.on("requestfailed", self._failed)
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
+        network = context.new_cdp_session(self.page)  # Playwright's own events do not tell the status of a handshake
+        network.on("Network.webSocketCreated", self._socket)
+        network.on("Network.webSocketHandshakeResponseReceived", self._handshake)
+        network.on("Network.webSocketFrameError", self._socket_error)
+        network.send("Network.enable")
+
+    def socket_answers(self, path: str) -> list[int | None]:
+        """How the websockets whose URL matches were answered: 101 is good, None is no answer yet."""
+        return [self.answers.get(key) for key, url in self.sockets.items() if re.search(path, url)]
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 400 and urlsplit(response.url).netloc == self.site:
+            self.problems.append(f"{response.status} {response.request.method} {response.url}")
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # what a page still asked for when it was left
+            self.problems.append(f"{request.failure} {request.method} {request.url}")
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.problems.append(f"console: {message.text} ({message.location.get('url')})")
+
+    def _socket(self, event: dict[str, Any]) -> None:
+        self.sockets[event["requestId"]] = event["url"]
+
+    def _handshake(self, event: dict[str, Any]) -> None:
+        self.answers[event["requestId"]] = event["response"]["status"]
+        if event["response"]["status"] != 101:
+            self.problems.append(f"{event['response']['status']} websocket {self.sockets[event['requestId']]}")
+
+    def _socket_error(self, event: dict[str, Any]) -> None:
+        self.problems.append(f"{event['errorMessage']}: websocket {self.sockets[event['requestId']]}")
+
+
+class Visitor:
+    """Somebody with a browser of their own."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.context, self.url = context, url
+        self.traffic = Traffic(context, url)
+        self.page = self.traffic.page
+        # JupyterLab asks whether one wants its news, in a box that covers a part of a small screen
+        self.page.add_locator_handler(self.page.get_by_role("button", name="No", exact=True), Locator.click)
+
+    def fill_in_login(self, name: str, password: str) -> None:
+        """Fill in the login form and send it."""
+        self.page.get_by_label("Username:").fill(name)
+        self.page.get_by_label("Password:").fill(password)
+        # the answer may be a server that starts: whoever calls waits for what they expect to see
+        self.page.get_by_role("button", name="Sign in").click(no_wait_after=True)
+
+    def sign_in(self, name: str, password: str) -> None:
+        """Sign in at the login page; ends in JupyterLab's launcher, with the server started."""
+        self.page.goto(f"{self.url}/hub/login")
+        self.fill_in_login(name, password)
+        self.page.wait_for_url(re.compile(rf"/user/{re.escape(name)}/lab"))
+        expect(self.page.locator(".jp-LauncherCard").first).to_be_visible()
+
+    def new_notebook(self) -> None:
+        """Open a SageMath notebook from the launcher; wait for its kernel.
+
+        A cell that is run sooner makes JupyterLab 4.6 start a second kernel and give up the first.
+        """
+        sage = self.page.locator('img[src*="/kernelspecs/sagemath/"]')
+        self.page.locator('.jp-LauncherCard[data-category="Notebook"]').filter(has=sage).click()
+        expect(self.page.locator("#jp-main-statusbar")).to_contain_text(re.compile(r"\|\s*Idle"))
+
+    def run(self, code: str) -> Locator:
+        """Type the code into the last cell and run it with Shift+Enter; its output, once there is some."""
+        cell = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell").last.locator(".cm-content")
+        cell.click()
+        cell.press_sequentially(code)
+        expect(cell).to_have_text(code)
+        cell.press("Shift+Enter")
+        output = self.page.locator(".jp-CodeCell").filter(has_text=code).locator(".jp-OutputArea-output").first
+        expect(output).to_be_visible()
+        return output
+
+    def write_file(self, name: str, text: str) -> None:
+        """Write a text file, from the launcher on."""
+        self.page.locator('.jp-LauncherCard[data-category="Other"]').filter(has_text="Text File").click()
+        editor = self.page.locator(".jp-FileEditor .cm-content")
+        editor.click()
+        editor.press_sequentially(text)
+        expect(editor).to_have_text(text)
+        self.save(name)
+
+    def save(self, name: str) -> None:
+        """Press Ctrl+S and give the untitled document a name; wait until it is saved."""
+        self.page.keyboard.press("Control+s")
+        dialog = self.page.locator(".jp-Dialog")
+        dialog.get_by_role("textbox").fill(name)
+        dialog.get_by_role("button", name="Rename and Save").click()
+        expect(dialog).to_have_count(0)
+        tab = self.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.jp-mod-current")
+        expect(tab).to_have_text(name)
+        expect(tab).not_to_have_class(re.compile("jp-mod-dirty"))
+        expect(self.files()).to_contain_text([name])
+
+    def files(self) -> Locator:
+        """The entries of the file browser."""
+        return self.page.locator(".jp-DirListing-item")
+
+    def sign_out(self) -> None:
+        """Log out by JupyterLab's File menu, which leads to the hub's log-out."""
+        self.page.get_by_role("menuitem", name="File", exact=True).click()
+        self.page.get_by_role("menuitem", name="Log Out", exact=True).click(no_wait_after=True)
+
+    def save_screen(self, path: Path) -> None:
+        """Write a screenshot PATH.png, and PATH.txt with what went wrong."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=path.with_suffix(".png"))
+        lines = [self.page.url, *dict.fromkeys(self.traffic.problems)]
+        path.with_suffix(".txt").write_text("\n".join(lines) + "\n", "utf-8")
