@@ -59,6 +59,9 @@ c.Spawner.pre_spawn_hook = before_start
 c.Spawner.start_timeout = 120
 c.Spawner.http_timeout = 120
 c.Spawner.environment = {
+    # Only the volume outlives a server, so what a user sets in JupyterLab and the tabs left open belong there.
+    "JUPYTERLAB_SETTINGS_DIR": "/home/sage/notebooks/.jupyter/lab/user-settings",
+    "JUPYTERLAB_WORKSPACES_DIR": "/home/sage/notebooks/.jupyter/lab/workspaces",
     # JupyterLab's language; the folder holds its default settings and exists in images built by stackgen
     "JUPYTER_CONFIG_PATH": f"/opt/stackgen/language/{env['STACK_LANGUAGE']}",
 }

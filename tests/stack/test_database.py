@@ -13,7 +13,8 @@ FROM {base}
 RUN apt-get update && apt-get install -y --no-install-recommends postgresql && rm -rf /var/lib/apt/lists/*
 USER postgres
 ENV PATH=/usr/lib/postgresql/17/bin:/usr/bin:/bin
-RUN initdb -D /tmp/db -A trust -E UTF8 --locale=C.UTF-8 && echo "host all all all scram-sha-256" >>/tmp/db/pg_hba.conf \\
+RUN initdb -D /tmp/db -A trust -E UTF8 --locale=C.UTF-8 \\
+ && echo "host all all all scram-sha-256" >>/tmp/db/pg_hba.conf \\
  && pg_ctl -D /tmp/db -w start && psql -c "CREATE ROLE hub LOGIN PASSWORD 'opensesame'" \\
  && createdb -O hub hub && pg_ctl -D /tmp/db -w stop
 CMD ["postgres", "-D", "/tmp/db", "-c", "listen_addresses=*"]

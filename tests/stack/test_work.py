@@ -68,6 +68,32 @@ def test_a_file_survives_the_removal_of_its_container_and_a_restart_of_everythin
         assert read(browser, "notes.txt") == "written before the restart"
 
 
+def test_what_a_user_sets_in_jupyterlab_outlives_the_server(stack: RunningStack) -> None:
+    theme = "/lab/api/settings/@jupyterlab/apputils-extension:themes"
+    password = stack.user("tasteful")
+    with working(stack, "tasteful", password) as browser:
+        browser.api("PUT", theme, json={"raw": '{"theme": "JupyterLab Dark"}'})
+    with working(stack, "tasteful") as browser:
+        assert browser.api("GET", theme).json()["settings"] == {"theme": "JupyterLab Dark"}
+        assert listing(browser) == []
+
+
+def test_the_launcher_offers_sagemath_first_and_asks_nothing_of_the_internet(stack: RunningStack) -> None:
+    with working(stack, "beginner") as browser:
+        offered = browser.api("GET", "/api/kernelspecs").json()
+        assert offered["default"] == "sagemath"
+        assert {spec["spec"]["display_name"] for spec in offered["kernelspecs"].values()} == {
+            "SageMath 10.8",
+            "Python 3 (ipykernel)",
+        }
+        news = browser.api("GET", "/lab/api/settings/@jupyterlab/apputils-extension:notification").json()
+        defaults = {
+            name: entry["default"] for name, entry in news["schema"]["properties"].items() if "default" in entry
+        }
+        assert defaults["fetchNews"] == "false"
+        assert defaults["checkForUpdates"] is False
+
+
 def test_a_hub_restart_keeps_a_running_kernels_variable(stack: RunningStack) -> None:
     """The kernel answers over a new websocket while the hub is away, and after it came back."""
     with working(stack, "steady") as browser:
