@@ -36,6 +36,11 @@ def main() -> None:
 
         report(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        from stackgen.output import report
+
+        report(StackgenError(f"{error.filename or 'the system'}: {error.strerror or error}"))
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 

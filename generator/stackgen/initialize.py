@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stackgen import envfile
 from stackgen.errors import USAGE, Problem, StackgenError
-from stackgen.settings import BY_KEY, TABLE, Setting, Settings
+from stackgen.settings import BY_KEY, TABLE, Setting, Settings, unknown_keys
 from stackgen.stack import Stack
 
 ENV_HEADER = """\
@@ -28,11 +28,12 @@ def initialize(directory: Path, given: Mapping[str, str], ask: Callable[[Setting
     text = envfile.read_text(stack.env) if stack.env.exists() else ENV_HEADER
     stored = envfile.parse(text)
     problems = [
-        Problem(f"{key} is not a setting", "see .env.example for all settings") for key in given if key not in BY_KEY
-    ] + [
-        Problem(f".env has another {key} already", f"edit {stack.env}, then run `stackgen render`")
-        for key, value in given.items()
-        if stored.get(key) and stored[key] != value
+        *unknown_keys(given),
+        *(
+            Problem(f".env has another {key} already", f"edit {stack.env}, then run `stackgen render`")
+            for key, value in given.items()
+            if stored.get(key) and stored[key] != value
+        ),
     ]
     if problems:
         raise StackgenError(problems, exit_code=USAGE)

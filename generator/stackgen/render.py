@@ -78,7 +78,8 @@ def _shipped() -> dict[str, bytes]:
 def _walk(folder: Traversable, prefix: str = "") -> list[tuple[str, Traversable]]:
     found: list[tuple[str, Traversable]] = []
     for item in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if item.name in ("__pycache__", ".DS_Store"):
+        # in a checkout, caches and somebody's .env may lie about
+        if item.name == "__pycache__" or (item.name.startswith(".") and item.name != ".gitignore"):
             continue
         if item.is_dir():
             found += _walk(item, f"{prefix}{item.name}/")

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -180,7 +180,7 @@ class Settings(Mapping[str, str]):
 
     def __init__(self, stored: Mapping[str, str]) -> None:
         """Check what .env stores. Raises StackgenError with every problem, not only the first."""
-        problems = [*_unknown(stored), *_invalid(stored)]
+        problems = [*unknown_keys(stored), *_invalid(stored)]
         self._values = {setting.key: stored.get(setting.key) or setting.default for setting in TABLE}
         if not problems:
             problems = list(self._contradictions())
@@ -218,8 +218,9 @@ class Settings(Mapping[str, str]):
             )
 
 
-def _unknown(stored: Mapping[str, str]) -> Iterator[Problem]:
-    for key in stored:
+def unknown_keys(keys: Iterable[str]) -> Iterator[Problem]:
+    """A problem for each key that is no setting, with the nearest one."""
+    for key in keys:
         # COMPOSE_* is Compose's own: https://docs.docker.com/compose/how-tos/environment-variables/envvars/
         if key not in BY_KEY and not key.startswith("COMPOSE_"):
             near = difflib.get_close_matches(key.upper(), BY_KEY, n=1)

@@ -15,10 +15,12 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import requests
 
-TEMPLATE = Path(__file__).parents[2] / "compose" / "nginx" / "nginx.conf.j2"
+import stackgen.render
+from stackgen.settings import Settings
+from tests.conftest import docker
+
 TOKEN = "test-token"
 STATE = "/var/lib/stackgen"
 ROUTES_FILE = f"{STATE}/routes/routes.json"
@@ -26,20 +28,14 @@ START_TIMEOUT = 60  # seconds
 WAIT = 60  # seconds; how long one side of a test waits for the other before it gives up
 
 
-def docker(*args: str) -> str:
-    """Run docker and return its stdout; a failure shows what docker said."""
-    done = subprocess.run(["docker", *args], capture_output=True, text=True)
-    assert done.returncode == 0, f"docker {' '.join(args)}: {done.stderr}"
-    return done.stdout.strip()
-
-
 def inspect(name: str) -> Any:
     return json.loads(docker("inspect", name))[0]
 
 
 def render(tls: str) -> str:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # noqa: S701, no HTML
-    return environment.from_string(TEMPLATE.read_text()).render(TLS=tls)
+    files = ("TLS_CERT", "TLS_KEY") if tls == "files" else ()
+    stored = {"TLS": tls, "PROXY_TOKEN": "x" * 32, "HUB_API_TOKEN": "x" * 32} | dict.fromkeys(files, "/unused")
+    return stackgen.render.render(Settings(stored), Path("/unused"))["nginx/nginx.conf"].decode()
 
 
 class Front:

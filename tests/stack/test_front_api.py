@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from front import ROUTES_FILE, STATE, TOKEN, Front, docker, running_front
+from front import ROUTES_FILE, STATE, TOKEN, Front, running_front
 from jupyterhub.proxy import ConfigurableHTTPProxy
+
+from tests.conftest import docker
 
 TARGET = "http://bob.invalid:8888"
 

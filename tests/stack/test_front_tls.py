@@ -5,7 +5,9 @@ import ssl
 from collections.abc import Iterator
 
 import pytest
-from front import STATE, Front, docker, running_front
+from front import STATE, Front, running_front
+
+from tests.conftest import docker
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 

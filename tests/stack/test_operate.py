@@ -153,10 +153,13 @@ def test_an_operators_drop_in_takes_effect_and_is_kept(stack: RunningStack) -> N
         stack.compose("up", "-d", "--wait")
 
 
-def test_a_changed_setting_reaches_the_hub_by_render_and_up(stack: RunningStack) -> None:
+def test_changed_settings_take_effect_by_render_and_up(stack: RunningStack) -> None:
+    """Plain HTTP, as behind another proxy, and another image for users, of which nothing is built."""
     env = stack.directory / ".env"
     before = env.read_text()
-    env.write_text(before + "TLS=off\n")
+    image = f"{stack.name}/another:1.0"
+    docker("tag", f"{stack.name}/sage", image)
+    env.write_text(f"{before}TLS=off\nSAGE_IMAGE={image}\nMEM_LIMIT=600M\n")
     try:
         shown = stackgen("render", "--check", "-C", stack.directory)
         assert shown.returncode == 3
@@ -165,10 +168,18 @@ def test_a_changed_setting_reaches_the_hub_by_render_and_up(stack: RunningStack)
         assert stack.settings.url.startswith("http://")
         answer = requests.get(f"http://127.0.0.1:{stack.settings['HTTP_PORT']}/hub/login", timeout=30)
         assert answer.status_code == 200
-        assert json.loads(stackgen("smoke", "--json", "-C", stack.directory).stdout)["result"].startswith("3 * 5")
+        password = stack.user("mover")
+        browser = Browser(stack.front, "mover")
+        browser.sign_in(password)
+        browser.start_server()
+        assert browser.execute(browser.start_kernel(), "print(2^10)") == "1024"
+        server = json.loads(docker("inspect", f"{stack.name}-mover"))[0]
+        assert server["Config"]["Image"] == image
+        assert server["HostConfig"]["Memory"] == 600 * 1024**2
     finally:
         env.write_text(before)
         assert stackgen("up", "-C", stack.directory).returncode == 0
+    stack.hub.remove_user("mover")
 
 
 def test_a_second_stack_with_the_same_name_is_refused(stack: RunningStack, tmp_path: Path) -> None:

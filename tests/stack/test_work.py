@@ -177,7 +177,7 @@ def test_a_server_has_its_limits_and_no_privileges(stack: RunningStack) -> None:
     assert host["SecurityOpt"] == ["no-new-privileges"]
     assert not host["Privileged"]
     assert not host["PortBindings"]
-    assert described["Config"]["User"] == "sage"
+    assert described["Config"]["User"] == "1000:1000"
     assert [mount["Destination"] for mount in described["Mounts"]] == ["/home/sage/notebooks"]
 
 

@@ -17,7 +17,7 @@ from nativeauthenticator.orm import UserInfo
 from sqlalchemy.orm import Session
 from tornado import web
 
-BCRYPT_MAX_BYTES = 72  # bcrypt reads no further; bcrypt 5 refuses more (https://pypi.org/project/bcrypt/)
+BCRYPT_MAX_BYTES = 72  # bcrypt reads no further; bcrypt 5 refuses more (its README, 5.0.0)
 
 
 def check_password(password: str) -> None:
