@@ -53,6 +53,7 @@ def visitor(settings: Settings, engine: Engine, hub: Hub) -> Iterator[tuple[str,
         hub.set_password(name, password)
         yield name, password
     finally:
+        say("  clean up ...")
         hub.remove_user(name)
         engine.remove_container(f"{settings['STACK_NAME']}-{names.escaped(name)}")
         engine.remove_volume(names.volume_name(settings["VOLUME_PREFIX"], name))

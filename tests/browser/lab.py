@@ -65,8 +65,6 @@ class Visitor:
         self.context, self.url = context, url
         self.traffic = Traffic(context, url)
         self.page = self.traffic.page
-        # JupyterLab asks whether one wants its news, in a box that covers a part of a small screen
-        self.page.add_locator_handler(self.page.get_by_role("button", name="No", exact=True), Locator.click)
 
     def fill_in_login(self, name: str, password: str) -> None:
         """Fill in the login form and send it."""

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -180,6 +181,40 @@ def test_changed_settings_take_effect_by_render_and_up(stack: RunningStack) -> N
         env.write_text(before)
         assert stackgen("up", "-C", stack.directory).returncode == 0
     stack.hub.remove_user("mover")
+
+
+def test_ones_own_certificate_is_served_and_a_wrong_key_is_found_before_anything_stops(
+    stack: RunningStack, tmp_path: Path
+) -> None:
+    """With TLS=files browsers see the operator's pair; `up` refuses a key of another pair and changes nothing."""
+    for name in ("right", "wrong"):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "90",
+             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+             "-keyout", tmp_path / f"{name}.key", "-out", tmp_path / f"{name}.pem"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    env = stack.directory / ".env"
+    before = env.read_text()
+    running = stack.compose("ps", "-q")
+    files = f"{before}TLS=files\nTLS_CERT={tmp_path}/right.pem\nTLS_KEY={tmp_path}"
+    try:
+        env.write_text(f"{files}/wrong.key\n")
+        refused = stackgen("up", "-C", stack.directory)
+        assert refused.returncode == 4
+        assert "the key in TLS_KEY does not belong to the certificate" in refused.stderr
+        assert stack.compose("ps", "-q") == running
+
+        env.write_text(f"{files}/right.key\n")
+        done = stackgen("up", "-C", stack.directory)
+        assert done.returncode == 0, done.stderr
+        served = ssl.get_server_certificate(("127.0.0.1", int(stack.settings["HTTPS_PORT"])))
+        assert served.split() == (tmp_path / "right.pem").read_text().split()
+        smoke = stackgen("smoke", "-C", stack.directory)
+        assert smoke.returncode == 0, smoke.stderr
+    finally:
+        env.write_text(before)
+        assert stackgen("up", "-C", stack.directory).returncode == 0
 
 
 def test_a_second_stack_with_the_same_name_is_refused(stack: RunningStack, tmp_path: Path) -> None:
