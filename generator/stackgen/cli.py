@@ -157,7 +157,7 @@ def down(directory: Directory = HERE) -> None:
     from stackgen.stack import Stack
 
     stopped = lifecycle.down(Stack.at(directory), Engine())
-    say(f"stopped, with {stopped} servers of users; every volume is kept")
+    say(f"stopped, and {stopped} running servers of users with it; every volume is kept")
 
 
 @app.command()
