@@ -62,7 +62,8 @@ def _other_stacks(stack: Stack, engine: Engine) -> Iterator[Problem]:
         if theirs is None:
             continue  # somebody else's hub
         if project == name:
-            if Path(directory) != stack.directory:
+            # a directory that is gone was moved here
+            if Path(directory) != stack.directory and (Path(directory) / ".env").exists():
                 yield Problem(
                     f"there is another stack with the name {name}, in {directory}",
                     "choose another STACK_NAME in .env, or work in that directory",

@@ -238,15 +238,23 @@ def test_a_disk_that_is_nearly_full(
     assert all("make room" in problem.hint for problem in found)
 
 
-def test_a_second_stack_with_the_same_name_is_found(stack: Path) -> None:
+def test_a_second_stack_with_the_same_name_is_found(stack: Path, tmp_path: Path) -> None:
     """Compose would take over its containers without a word."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/.env").touch()
     prefix = "jupyterhub-user-"
-    other = container("hub", "stackgen", "/srv/old", VOLUME_PREFIX=prefix)
+    other = container("hub", "stackgen", tmp_path / "old", VOLUME_PREFIX=prefix)
     [problem] = machine._other_stacks(Stack.at(stack), FakeEngine(other))  # type: ignore[arg-type]
-    assert problem.message == "there is another stack with the name stackgen, in /srv/old"
+    assert problem.message == f"there is another stack with the name stackgen, in {tmp_path}/old"
     assert "STACK_NAME" in problem.hint
     own = container("hub", "stackgen", stack, VOLUME_PREFIX=prefix)
     assert list(machine._other_stacks(Stack.at(stack), FakeEngine(own))) == []  # type: ignore[arg-type]
+
+
+def test_a_stack_directory_that_was_moved_is_the_same_stack(stack: Path, tmp_path: Path) -> None:
+    """Its containers still name the old place, where there is nothing any more."""
+    before = container("hub", "stackgen", tmp_path / "old-place", VOLUME_PREFIX="jupyterhub-user-")
+    assert list(machine._other_stacks(Stack.at(stack), FakeEngine(before))) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
