@@ -28,6 +28,7 @@ class Container:
     state: str  # created, running, exited, ...
     health: str  # healthy, unhealthy, starting, or empty
     image: str
+    image_id: str
     labels: dict[str, str]
     ports: frozenset[int]  # of this machine
     exit_code: int
@@ -72,6 +73,15 @@ class Engine:
     def user_servers(self, stack: str) -> list[Container]:
         """The containers of users' servers, running or not."""
         return self.containers({STACK_LABEL: stack})
+
+    def image_id(self, name: str) -> str:
+        """The id of an image, empty if there is none of that name."""
+        from docker.errors import ImageNotFound
+
+        try:
+            return str(self.client.images.get(name).id)
+        except ImageNotFound:
+            return ""
 
     def volumes_with_sizes(self) -> list[Volume]:
         """Every volume of the engine. It measures each of them, which takes long for large ones."""
@@ -151,6 +161,7 @@ def _container(attrs: dict[str, Any]) -> Container:
         state=state["Status"],
         health=state.get("Health", {}).get("Status", ""),
         image=config["Image"],
+        image_id=attrs["Image"],
         labels=config["Labels"] or {},
         ports=frozenset(_ports(attrs)),
         exit_code=state["ExitCode"],

@@ -31,10 +31,26 @@ def up(stack: Stack, engine: Engine) -> None:
         raise conflict(report)
     say("building images (the first time takes some minutes)")
     compose.run(compose.build(stack.directory))
+    _prove_first(stack, engine)
     say("starting")
     if compose.run(compose.up(stack.directory), check=False).returncode != 0:
         raise _not_started(stack, engine)
     await_login_page(stack, engine)
+
+
+def _prove_first(stack: Stack, engine: Engine) -> None:
+    """While users work, another image for them proves itself before anything is touched.
+
+    Compose alone would take the hub down, find that the image does not compute, and leave it down.
+    """
+    services = engine.services(stack.settings["STACK_NAME"])
+    hub, sage = services.get("hub"), services.get("sage")
+    image = stack.settings["SAGE_IMAGE"] or f"{stack.settings['STACK_NAME']}/sage"
+    if not hub or hub.state != "running" or (sage and sage.image_id == engine.image_id(image)):
+        return
+    say(f"proving {image}")
+    if compose.run(compose.once(stack.directory, "sage"), check=False).returncode != 0:
+        raise StackgenError(f"the image {image} cannot compute", "see above; the stack goes on as it was")
 
 
 def _not_started(stack: Stack, engine: Engine) -> StackgenError:

@@ -41,6 +41,6 @@ def run(
     except FileNotFoundError:
         raise StackgenError(f"{argv[0]} is not installed", "install it, then try again", MACHINE) from None
     if check and done.returncode != 0:
-        said = (done.stderr or "").strip()
+        said = "\n".join(((done.stderr or "").strip() or (done.stdout or "").strip()).splitlines()[-10:])
         raise StackgenError(f"{shlex.join(argv)} failed (exit code {done.returncode})", said)
     return done

@@ -52,5 +52,5 @@ def test_a_mirror_that_does_not_answer_is_named(image: str, tmp_path: Path) -> N
     done = stackgen("base-image", "--image", image, "--mirror", "http://127.0.0.1:9/debian", cwd=tmp_path)
     assert done.returncode == 1
     assert "error: debootstrap" in done.stderr
-    assert "http://127.0.0.1:9/debian" in done.stderr
+    assert "E: Failed getting release file http://127.0.0.1:9/debian" in done.stderr
     assert image not in docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")

@@ -183,6 +183,22 @@ def test_changed_settings_take_effect_by_render_and_up(stack: RunningStack) -> N
     stack.hub.remove_user("mover")
 
 
+def test_an_image_that_cannot_compute_is_named_and_users_keep_the_old_one(stack: RunningStack) -> None:
+    """Before anything is touched the new image proves itself; while it does not, people work on with the old one."""
+    env = stack.directory / ".env"
+    before = env.read_text()
+    env.write_text(f"{before}SAGE_IMAGE=debian:trixie-slim\n")
+    try:
+        done = stackgen("up", "-C", stack.directory)
+        assert done.returncode == 1
+        assert "error: the image debian:trixie-slim cannot compute" in done.stderr
+        assert "jupyterhub-singleuser: not found" in done.stderr
+        assert stack.front.session().get(f"{stack.front.url}/hub/login", timeout=30).status_code == 200
+    finally:
+        env.write_text(before)
+        assert stackgen("up", "-C", stack.directory).returncode == 0
+
+
 def test_ones_own_certificate_is_served_and_a_wrong_key_is_found_before_anything_stops(
     stack: RunningStack, tmp_path: Path
 ) -> None:

@@ -127,7 +127,18 @@ def container(
 ) -> Container:
     labels = {SERVICE_LABEL: service, PROJECT_LABEL: project, DIRECTORY_LABEL: str(directory)}
     name = f"{project}-{service}-1"
-    return Container(name, "running", "", "image", labels, frozenset(ports), 0, environment, frozenset())
+    return Container(
+        name=name,
+        state="running",
+        health="",
+        image="image",
+        image_id="",
+        labels=labels,
+        ports=frozenset(ports),
+        exit_code=0,
+        environment=environment,
+        volumes=frozenset(),
+    )
 
 
 def stack_with(directory: Path, **stored: str) -> Stack:
