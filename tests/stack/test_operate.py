@@ -155,12 +155,12 @@ def test_an_operators_drop_in_takes_effect_and_is_kept(stack: RunningStack) -> N
 
 
 def test_changed_settings_take_effect_by_render_and_up(stack: RunningStack) -> None:
-    """Plain HTTP, as behind another proxy, and another image for users, of which nothing is built."""
+    """Plain HTTP, as behind another proxy; another image for users, of which nothing is built; idle servers stopped."""
     env = stack.directory / ".env"
     before = env.read_text()
     image = f"{stack.name}/another:1.0"
     docker("tag", f"{stack.name}/sage", image)
-    env.write_text(f"{before}TLS=off\nSAGE_IMAGE={image}\nMEM_LIMIT=600M\n")
+    env.write_text(f"{before}TLS=off\nSAGE_IMAGE={image}\nMEM_LIMIT=600M\nIDLE_TIMEOUT=30\n")
     try:
         shown = stackgen("render", "--check", "-C", stack.directory)
         assert shown.returncode == 3
@@ -177,6 +177,9 @@ def test_changed_settings_take_effect_by_render_and_up(stack: RunningStack) -> N
         server = json.loads(docker("inspect", f"{stack.name}-mover"))[0]
         assert server["Config"]["Image"] == image
         assert server["HostConfig"]["Memory"] == 600 * 1024**2
+        # nobody touches it any more, so the culler ends it
+        subprocess.run(["docker", "wait", f"{stack.name}-mover"], check=True, capture_output=True, timeout=300)
+        assert not next(user.running for user in stack.hub.users() if user.name == "mover")
     finally:
         env.write_text(before)
         assert stackgen("up", "-C", stack.directory).returncode == 0
