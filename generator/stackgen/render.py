@@ -21,8 +21,8 @@ def is_operators(path: str) -> bool:
 def render(settings: Settings, directory: PurePath) -> dict[str, bytes]:
     """Every file of the stack by its path relative to the stack directory.
 
-    `directory` is the stack directory's absolute path; only the systemd unit needs it. Raises StackgenError if the
-    result is no Compose file.
+    `directory` is the stack directory's absolute path; only the systemd unit needs it. A template that renders no
+    Compose file is a bug of stackgen's own, and fails here, before anything is written.
     """
     import jinja2
 
