@@ -1,6 +1,5 @@
 """A stack directory: its .env, its settings, its files."""
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,8 +48,3 @@ class Stack:
         """A warning if others on this machine can read the secrets in .env, else nothing."""
         mode = self.env.stat().st_mode & 0o777
         return f".env can be read by others (mode {mode:o}): chmod 600 {self.env}" if mode & 0o077 else ""
-
-
-def default_directory() -> Path:
-    """STACKGEN_DIR, or the current directory."""
-    return Path(os.environ.get("STACKGEN_DIR") or ".")
