@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
+from websocket import WebSocketException
 
 from stackgen import names
 from stackgen.engine import Engine
@@ -154,6 +155,8 @@ class Browser:
             message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
             channel.send(json.dumps(message))
             return _printed(channel.recv, with_id)
+        except WebSocketException as error:
+            raise StackgenError(f"the kernel did not answer: {error}", "see: stackgen logs nginx") from None
         finally:
             channel.close()
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from stackgen import names
+from stackgen import names, smoke
+from stackgen.errors import StackgenError
 from stackgen.smoke import Browser
 from tests.conftest import RunningStack, docker, stackgen
 
@@ -54,6 +55,16 @@ def test_smoke_as_a_user_says_when_the_password_is_wrong(stack: RunningStack) ->
     done = stackgen("smoke", "--user", "mistyper", "--password-stdin", "-C", stack.directory, stdin="wrong\n")
     assert done.returncode == 1
     assert "mistyper could not sign in" in done.stderr
+
+
+def test_a_kernel_that_does_not_answer_in_time_is_said_so(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that goes on for ever ends the proof with a sentence, not with a traceback."""
+    with working(stack, "waiter") as browser:
+        kernel = browser.start_kernel()
+        assert browser.execute(kernel, "print(1)") == "1"
+        monkeypatch.setattr(smoke, "KERNEL_SECONDS", 2)
+        with pytest.raises(StackgenError, match="the kernel did not answer"):
+            browser.execute(kernel, "sleep(600)")
 
 
 def test_a_file_survives_the_removal_of_its_container_and_a_restart_of_everything(stack: RunningStack) -> None:
