@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from stackgen_hub.logins import configure_login
+from stackgen_hub.pages import TEMPLATES
 from stackgen_hub.servers import before_start
 
 c = get_config()  # noqa: F821
@@ -18,7 +20,8 @@ stack = env["STACK_NAME"]
 c.JupyterHub.hub_bind_url = "http://0.0.0.0:8081"  # every interface of this container, its loopback too
 c.JupyterHub.hub_connect_url = "http://hub:8081"
 c.JupyterHub.db_url = env["DATABASE_URL"]
-c.JupyterHub.cookie_secret_file = "/srv/jupyterhub/data/cookie_secret"  # noqa: S105
+# One for each login: after a change of AUTH nobody is still logged in the old way.
+c.JupyterHub.cookie_secret_file = f"/srv/jupyterhub/data/cookie_secret-{env['AUTH']}"
 # A restart of the hub must not end anybody's server, nor take its route away.
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.cleanup_proxy = False
@@ -29,12 +32,10 @@ c.ConfigurableHTTPProxy.api_url = "http://proxy-api:8001"
 c.JupyterHub.last_activity_interval = 60
 
 # --- Logins ---------------------------------------------------------------------------------------------------------
-c.JupyterHub.authenticator_class = "stackgen_hub.accounts.AccountsAuthenticator"
-c.Authenticator.admin_users = {name for name in env["ADMIN_USERS"].split(",") if name}
-c.NativeAuthenticator.minimum_password_length = 8
-c.NativeAuthenticator.check_common_password = True
-c.NativeAuthenticator.allowed_failed_logins = 10
-c.NativeAuthenticator.seconds_before_next_try = 300
+configure_login(c, env)  # the class and settings of the login that AUTH names
+# A file and not the environment: a container that starts again would still have the admins of the day it was made.
+c.Authenticator.admin_users = set(Path(__file__).with_name("admins").read_text().split())
+c.JupyterHub.template_paths = [str(TEMPLATES)]
 
 # --- A server for each user -----------------------------------------------------------------------------------------
 c.JupyterHub.spawner_class = "dockerspawner.DockerSpawner"
@@ -55,6 +56,7 @@ c.DockerSpawner.extra_host_config = {
 }
 c.Spawner.mem_limit = env["MEM_LIMIT"]
 c.Spawner.cpu_limit = float(env["CPU_LIMIT"])
+c.Spawner.default_url = {"lab": "/lab", "notebook": "/tree"}[env["UI"]]
 c.Spawner.pre_spawn_hook = before_start
 c.Spawner.start_timeout = 120
 c.Spawner.http_timeout = 120
@@ -64,6 +66,7 @@ c.Spawner.environment = {
     "JUPYTERLAB_WORKSPACES_DIR": "/home/sage/notebooks/.jupyter/lab/workspaces",
     # JupyterLab's language; the folder holds its default settings and exists in images built by stackgen
     "JUPYTER_CONFIG_PATH": f"/opt/stackgen/language/{env['STACK_LANGUAGE']}",
+    "STACKGEN_LANGUAGE": env["STACK_LANGUAGE"],
 }
 if env["PIP_INDEX_URL"]:
     c.Spawner.environment["PIP_INDEX_URL"] = env["PIP_INDEX_URL"]
