@@ -1,76 +1,117 @@
 """Admins: in .env, so that every start makes them admins, and in the running hub at once."""
 
-import getpass
-import secrets
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from stackgen import compose, names
+from stackgen import compose
+from stackgen.apply import Report, apply
 from stackgen.engine import Engine
-from stackgen.errors import USAGE, StackgenError
-from stackgen.front import FrontDoor
+from stackgen.errors import StackgenError
 from stackgen.hubapi import Hub
 from stackgen.output import say
+from stackgen.people import checked_name
+from stackgen.render import ADMINS
+from stackgen.rendering import conflict, pending
+from stackgen.settings import Settings
 from stackgen.stack import Stack
-
-SHORTEST_PASSWORD = 8  # characters
-LONGEST_PASSWORD = 72  # bytes: what bcrypt reads
 
 
 @dataclass(frozen=True)
 class Added:
-    """What `add_admin` did: the normalised name, and whether it set a password."""
+    """What `add_admin` did: the normalised name, and the password that it set, if it set one."""
 
     name: str
-    password_set: bool
+    password: str
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What `remove_admin` did: the normalised name, and whether anybody is still an admin."""
+
+    name: str
+    left: bool
+
+
+@dataclass(frozen=True)
+class Admin:
+    """An admin, and whether .env says so; the others were made on the admin page or by ADMIN_GROUPS."""
+
+    name: str
+    in_env: bool
+    state: str
+
+    def row(self) -> list[str]:
+        """The admin for people."""
+        return [self.name, ".env" if self.in_env else "elsewhere", self.state]
+
+    def data(self) -> dict[str, Any]:
+        """The admin for programs."""
+        return asdict(self)
+
+
+HEADER = ("admin", "made in", "state")
 
 
 def add_admin(stack: Stack, engine: Engine, name: str, password: Callable[[], str], *, renew: bool) -> Added:
     """Make `name` an admin who can log in: at once if the stack is up, else at its next start.
 
-    An account that exists keeps its password unless `renew` is set; `password` is asked for only when one is needed.
-    May be repeated and interrupted: nobody can log in as `name` before the password is set, and nobody but the
-    operator sets it. Raises StackgenError, with the hub's words, if the name or the password is refused.
+    An account that exists keeps its password unless `renew` is set; `password` is called only when one is needed, and
+    never where the login has no passwords of its own. May be repeated and interrupted: nobody can log in as `name`
+    before the password is set, and nobody but the operator sets it, not even by having signed up before. Raises
+    StackgenError, with the hub's words, if the name or the password is refused.
     """
-    try:
-        name = names.user_name(name)
-    except ValueError as error:
-        raise StackgenError(str(error), exit_code=USAGE) from None
+    name = checked_name(stack.settings, name)
     accounts = _accounts(stack, engine)
-    password_set = renew or not accounts.has_account(name)
-    secret = _checked(password()) if password_set else ""
-    if name not in stack.settings.admins:
-        stack = stack.store(ADMIN_USERS=",".join([*stack.settings.admins, name]))
-    if password_set:
-        accounts.set_password(name, secret)
+    chosen = password() if stack.settings.login.passwords and (renew or not accounts.has_account(name)) else ""
+    stack, written = _store(stack, [*stack.settings.admins, name])
+    if chosen:
+        accounts.set_password(name, chosen)
     accounts.make_admin(name)
-    return Added(name, password_set)
+    if written.conflicts:
+        raise conflict(written)
+    return Added(name, chosen)
 
 
-def generated_password() -> str:
-    """A password of 20 characters that can be read out: no quotes, no spaces."""
-    return secrets.token_urlsafe(15)
+def remove_admin(stack: Stack, engine: Engine, name: str) -> Removed:
+    """Make `name` an ordinary user, at once and for good; account, password and volume stay. May be repeated."""
+    name = checked_name(stack.settings, name)
+    accounts = _accounts(stack, engine)
+    stack, written = _store(stack, [admin for admin in stack.settings.admins if admin != name])
+    accounts.revoke_admin(name)
+    if written.conflicts:
+        raise conflict(written)
+    left = any(person.admin for person in accounts.people()) if isinstance(accounts, Hub) else stack.settings.admins
+    return Removed(name, bool(left))
 
 
-def asked_password(*, twice: bool = True) -> str:
-    """Ask for a password, without echo. Raises StackgenError where there is no terminal."""
-    if not sys.stdin.isatty():
-        raise StackgenError(
-            "there is no terminal to ask for a password on", "use --password-stdin or --generate", USAGE
-        )
-    first = getpass.getpass("Password: ")
-    if twice and getpass.getpass("Again: ") != first:
-        raise StackgenError("the two passwords differ", "try again", USAGE)
-    return first
+def every_admin(settings: Settings, engine: Engine) -> list[Admin]:
+    """Every admin; only those of .env if the hub cannot be asked."""
+    try:
+        known = {person.name: person for person in Hub.of(settings, engine).people()}
+    except StackgenError as error:
+        say(f"only the admins of .env are shown, because the hub cannot be asked: {error}")
+        return [Admin(name, True, "unknown") for name in settings.admins]
+    return [
+        *(
+            Admin(name, True, known[name].state if name in known and known[name].admin else "after the next start")
+            for name in settings.admins
+        ),
+        *(
+            Admin(person.name, False, person.state)
+            for person in known.values()
+            if person.admin and person.name not in settings.admins
+        ),
+    ]
 
 
-def _checked(password: str) -> str:
-    if len(password) < SHORTEST_PASSWORD:
-        raise StackgenError(f"the password is shorter than {SHORTEST_PASSWORD} characters", "or use --generate", USAGE)
-    if len(password.encode()) > LONGEST_PASSWORD or not password.isprintable():
-        raise StackgenError(f"the password must be printable and at most {LONGEST_PASSWORD} bytes long", "", USAGE)
-    return password
+def _store(stack: Stack, names: list[str]) -> tuple[Stack, Report]:
+    """Write these admins into .env and into the file that the hub reads, and nothing else that may be pending."""
+    names = list(dict.fromkeys(names))
+    if names != stack.settings.admins:
+        stack = stack.store(ADMIN_USERS=",".join(names))
+    changes = [change for change in pending(stack) if change.path == ADMINS]
+    return stack, apply(changes, stack.directory)
 
 
 class _OfflineAccounts:
@@ -80,6 +121,7 @@ class _OfflineAccounts:
         self.stack = stack
 
     def has_account(self, name: str) -> bool:
+        say(f"the hub is down: looking for an account of {name} (builds the hub's image if there is none yet)")
         return self._run("exists", name, check=False) == 0
 
     def set_password(self, name: str, password: str) -> None:
@@ -88,8 +130,12 @@ class _OfflineAccounts:
     def make_admin(self, name: str) -> None:
         """The hub makes everybody in ADMIN_USERS an admin when it starts."""
 
+    def revoke_admin(self, name: str) -> None:
+        say(f"the hub is down: taking the admin's rights of {name} out of its database")
+        self._run("no-admin", name)
+
     def _run(self, command: str, name: str, *, stdin: str = "", check: bool = True) -> int:
-        program = ("python", "-m", "stackgen_hub.accounts", command, name)
+        program = ("python", "-m", "stackgen_hub.offline", command, name)
         done = compose.run(compose.once(self.stack.directory, "hub", *program), stdin=stdin, capture=True, check=False)
         if done.returncode not in (0, 3) or (check and done.returncode != 0):
             raise StackgenError("the hub's database could not be changed", done.stderr.strip()[-2000:])
@@ -99,10 +145,8 @@ class _OfflineAccounts:
 def _accounts(stack: Stack, engine: Engine) -> Hub | _OfflineAccounts:
     hub = engine.services(stack.settings["STACK_NAME"]).get("hub")
     if not hub or hub.state in ("created", "exited", "dead"):
-        if not hub:
-            say("the stack is down: writing to the hub's database (builds the hub's image if there is none yet)")
         return _OfflineAccounts(stack)
-    api = Hub(FrontDoor.of(stack.settings, engine), stack.settings["HUB_API_TOKEN"])
+    api = Hub.of(stack.settings, engine)
     if not api.answers():
         raise StackgenError("the hub runs, but does not answer", "wait until `stackgen status` shows it healthy")
     return api

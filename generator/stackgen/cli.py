@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 from stackgen import __version__
+from stackgen.cli_admins import admins
+from stackgen.cli_options import HERE, Directory, Json
+from stackgen.cli_users import users
 
 app = typer.Typer(
     name="stackgen",
@@ -17,12 +20,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-Directory = Annotated[
-    Path, typer.Option("--dir", "-C", help="The stack directory.", envvar="STACKGEN_DIR", show_default="here")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-HERE = Path()
+app.add_typer(admins)
+app.add_typer(users, name="users")
 
 
 def main() -> None:
@@ -68,17 +67,23 @@ def init(
     directory: Annotated[Path, typer.Argument(help="The stack directory; made if there is none.")] = HERE,
     domain: Annotated[str | None, typer.Option(help="Host name under which users reach the stack.")] = None,
     tls: Annotated[str | None, typer.Option(help="self-signed, files or off.")] = None,
-    auth: Annotated[str | None, typer.Option(help="How users log in: accounts.")] = None,
+    auth: Annotated[
+        str | None,
+        typer.Option(help="Login: accounts, piculator, oidc, github, gitlab, google, azuread, cilogon, ldap or pam."),
+    ] = None,
     admin: Annotated[str | None, typer.Option(help="User name of the first admin.")] = None,
     memory: Annotated[str | None, typer.Option(help="Memory of each user's server, such as 500M.")] = None,
     language: Annotated[str | None, typer.Option(help="Language of the pages: en or zh.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting; may be repeated.")
     ] = None,
+    secrets: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Secret settings, as lines of .env; - reads standard input.")
+    ] = None,
 ) -> None:
     """Write a stack directory, after a few questions. With no terminal nothing is asked."""
     from stackgen.apply import apply
-    from stackgen.initialize import ask_on_terminal, initialize, parse_assignments
+    from stackgen.initialize import ask_on_terminal, initialize, parse_assignments, read_secrets
     from stackgen.output import say
     from stackgen.rendering import conflict, pending
 
@@ -87,14 +92,20 @@ def init(
         "ADMIN_USERS": admin, "MEM_LIMIT": memory, "STACK_LANGUAGE": language,
     }  # fmt: skip
     given = {key: value for key, value in flags.items() if value} | parse_assignments(assignments or [])
+    if secrets:
+        given |= read_secrets(secrets)
     stack = initialize(directory, given, ask_on_terminal if sys.stdin.isatty() else None)
     report = apply(pending(stack), stack.directory)
     if report.conflicts:
         raise conflict(report)
-    name = stack.settings.admins[0] if stack.settings.admins else "NAME"
+    settings = stack.settings
     change = f"cd {stack.directory}\n  " if stack.directory != Path.cwd() else ""
     say(f"\nThe stack is in {stack.directory}. Next:\n\n  {change}docker compose up -d --wait")
-    say(f"  stackgen add-admin {name}\n\nthen open {stack.settings.url}")
+    if settings.login.passwords or not settings.admins:
+        say(f"  stackgen add-admin {settings.admins[0] if settings.admins else 'NAME'}")
+    say(f"\nthen open {settings.url}")
+    if settings.login.oauth:
+        say(f"Register this address at {settings.login.provider}: {settings.callback_url}")
 
 
 @app.command()
@@ -205,63 +216,36 @@ def smoke(
     as_json: Json = False,
 ) -> None:
     """Prove that the stack works: sign in, start a server, compute in a Sage kernel."""
-    from stackgen import admins
     from stackgen import smoke as proving
     from stackgen.engine import Engine
+    from stackgen.errors import USAGE, StackgenError
     from stackgen.front import FrontDoor
     from stackgen.hubapi import Hub
     from stackgen.output import result, table
+    from stackgen.passwords import asked_password
+    from stackgen.people import checked_name
     from stackgen.stack import Stack
 
     settings, engine = Stack.at(directory).settings, Engine()
+    if user and settings.login.oauth:
+        raise StackgenError(
+            f"with AUTH={settings['AUTH']} people sign in at the provider, which only a browser can do",
+            "leave out --user: a throw-away user with an API token proves the stack",
+            USAGE,
+        )
     front = FrontDoor.of(settings, engine)
     if user:
-        password = sys.stdin.readline().rstrip("\n") if password_stdin else admins.asked_password(twice=False)
-        proof = proving.prove(front, user.lower(), password)
+        name = checked_name(settings, user)
+        password = sys.stdin.readline().rstrip("\n") if password_stdin else asked_password(twice=False)
+        proof = proving.prove(front, name, password)
     else:
-        with proving.visitor(settings, engine, Hub(front, settings["HUB_API_TOKEN"])) as (name, password):
-            proof = proving.prove(front, name, password)
+        with proving.visitor(settings, engine, Hub.of(settings, engine)) as (name, secret):
+            proof = proving.prove(front, name, secret, by_token=not settings.login.passwords)
     if as_json:
         result(json.dumps({"result": proof.result, "seconds": proof.seconds}, indent=2))
         return
     result(table(("step", "seconds"), [[step, f"{taken:.1f}"] for step, taken in proof.seconds.items()]))
     result(f"\n{proving.CODE}\n{proof.result}")
-
-
-@app.command("add-admin")
-def add_admin(
-    name: Annotated[str, typer.Argument(help="User name.")],
-    directory: Directory = HERE,
-    generate: Annotated[bool, typer.Option("--generate", help="Make a password and print it.")] = False,
-    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read a password from a pipe.")] = False,
-) -> None:
-    """Make a user an admin: at once if the stack is up, else at its next start.
-
-    Asks for a password if the user has none yet; --generate and --password-stdin set a new one in any case.
-    """
-    from stackgen import admins
-    from stackgen.engine import Engine
-    from stackgen.errors import USAGE, StackgenError
-    from stackgen.machine import check_docker
-    from stackgen.output import result, say
-    from stackgen.stack import Stack
-
-    if generate and password_stdin:
-        raise StackgenError("--generate and --password-stdin exclude each other", exit_code=USAGE)
-    stack = Stack.at(directory)
-    stack.settings  # noqa: B018  # an invalid .env is said before anything about Docker
-    check_docker()
-    made = admins.generated_password() if generate else ""
-
-    def password() -> str:
-        if password_stdin:
-            return sys.stdin.readline().rstrip("\r\n")
-        return made or admins.asked_password()
-
-    added = admins.add_admin(stack, Engine(), name, password, renew=generate or password_stdin)
-    say(f"{added.name} is an admin" + ("" if added.password_set else "; the password is as it was"))
-    if made:
-        result(made)
 
 
 @app.command()

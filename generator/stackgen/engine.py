@@ -91,6 +91,16 @@ class Engine:
             for item in listed
         ]
 
+    def has_volume(self, name: str) -> bool:
+        """Whether there is a volume of this name."""
+        from docker.errors import NotFound
+
+        try:
+            self.client.volumes.get(name)
+        except NotFound:
+            return False
+        return True
+
     def remove_volume(self, name: str) -> None:
         """Remove a volume; none of that name is fine. Raises StackgenError if a container uses it."""
         from docker.errors import APIError, NotFound

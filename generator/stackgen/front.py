@@ -54,18 +54,25 @@ class FrontDoor:
         return session
 
     def websocket(self, path: str, session: requests.Session, timeout: float) -> "websocket.WebSocket":
-        """Open a websocket with the session's cookies; `timeout` in seconds is for each message."""
+        """Open a websocket with the session's cookies or token; `timeout` in seconds is for each message."""
         import websocket
 
         connection: socket.socket = socket.create_connection((self.address, self.port), timeout)
         host = urlsplit(self.url).netloc
         if self.tls:
             connection = self.tls.wrap_socket(connection, server_hostname=urlsplit(self.url).hostname)
-        request = session.prepare_request(requests.Request("GET", self.url + path))
+        headers = session.prepare_request(requests.Request("GET", self.url + path)).headers
+        token = [f"Authorization: {headers['Authorization']}"] if "Authorization" in headers else []
         socket_url = self.url.replace("http", "ws", 1) + path
         try:
             return websocket.create_connection(
-                socket_url, timeout, socket=connection, cookie=request.headers.get("Cookie"), host=host, origin=self.url
+                socket_url,
+                timeout,
+                socket=connection,
+                header=token,
+                cookie=headers.get("Cookie"),
+                host=host,
+                origin=self.url,
             )
         except websocket.WebSocketException as error:
             connection.close()

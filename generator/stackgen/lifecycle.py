@@ -9,6 +9,7 @@ from stackgen.apply import apply
 from stackgen.engine import Engine
 from stackgen.errors import Problem, StackgenError
 from stackgen.front import FrontDoor
+from stackgen.hubapi import Hub
 from stackgen.output import say
 from stackgen.rendering import conflict, pending
 from stackgen.stack import Stack
@@ -36,6 +37,8 @@ def up(stack: Stack, engine: Engine) -> None:
     if compose.run(compose.up(stack.directory), check=False).returncode != 0:
         raise _not_started(stack, engine)
     await_login_page(stack, engine)
+    # a hub that was not restarted has not read the file of the admins again
+    Hub.of(stack.settings, engine).follow_admins(stack.settings.admins)
 
 
 def _prove_first(stack: Stack, engine: Engine) -> None:

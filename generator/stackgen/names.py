@@ -1,31 +1,42 @@
-"""User names, and the names of their volumes, as JupyterHub and DockerSpawner make them."""
+"""User names, and the names of their volumes, as JupyterHub and DockerSpawner make them.
+
+The one place where names are normalised: the hub's image holds this very file as stackgen_hub/names.py, so a login, an
+import on the command line and the name of a volume agree.
+"""
 
 import string
+import unicodedata
 from urllib.parse import unquote
 
 _SAFE = frozenset(string.ascii_lowercase + string.digits)
-_LONGEST_USER_NAME = 255  # jupyterhub.orm.User.name
+_FORBIDDEN = "/, \\\"'$#=:;|"  # they would break URLs, .env, rosters or /etc/passwd
+_LONGEST_USER_NAME = 128  # nativeauthenticator.orm.UserInfo.username; JupyterHub's own limit is 255
 _LONGEST_VOLUME_NAME = 255  # bytes: the engine makes a folder of this name
 
 
 def user_name(name: str) -> str:
-    """The name as JupyterHub stores it: lower case.
+    """The name as the hub stores it: lower case, and one form of characters that look the same (Unicode's NFKC).
 
-    Raises ValueError (the end of a sentence) for a name that JupyterHub or NativeAuthenticator would refuse, or that
-    looks like another one to the eye.
+    This is how RFC 8265's UsernameCaseMapped profile compares user names, and JupyterHub's `lower()` for all that have
+    no such characters. Normalising twice changes nothing. Raises ValueError (the end of a sentence) for a name that
+    JupyterHub, NativeAuthenticator or PAM would refuse, or that would not come back out of a URL.
     """
-    normalised = name.lower()
+    normalised = _folded(name)
     if not normalised:
         raise ValueError("a user name must not be empty")
     if normalised != normalised.strip():
         raise ValueError(f"the user name {name!r} must not begin or end with white space")
-    if any(character in normalised for character in "/, \\\"'$#=") or not normalised.isprintable():
-        raise ValueError(f"the user name {name!r} must not contain white space or any of / \\ , \" ' $ # =")
-    if set(normalised) == {"."} or unquote(normalised) != normalised:
+    if any(character in normalised for character in _FORBIDDEN) or not normalised.isprintable():
+        raise ValueError(f"the user name {name!r} must not contain white space or any of / \\ , \" ' $ # = : ; |")
+    if set(normalised) == {"."} or unquote(normalised) != normalised or _folded(normalised) != normalised:
         raise ValueError(f"the user name {name!r} would not survive in a URL")
     if len(normalised) > _LONGEST_USER_NAME:
         raise ValueError(f"the user name {name[:20]}... must not be longer than {_LONGEST_USER_NAME} characters")
     return normalised
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).lower())
 
 
 def escaped(name: str) -> str:

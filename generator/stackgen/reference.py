@@ -1,5 +1,9 @@
-"""The settings, written out: .env.example and docs/settings.md. A test keeps both files current."""
+"""The settings and logins, written out: .env.example, docs/settings.md and the table of docs/logins.md.
 
+Tests keep these files current.
+"""
+
+from stackgen.logins import LOGINS
 from stackgen.settings import TABLE, Setting
 
 
@@ -29,6 +33,15 @@ def settings_page() -> str:
             lines += ["", f"## {setting.group}", "", "| setting | default | meaning |", "| --- | --- | --- |"]
         default = _shown_default(setting)
         lines.append(f"| `{setting.key}` | {f'`{default}`' if default else ''} | {setting.help} |")
+    return "\n".join(lines) + "\n"
+
+
+def logins_table() -> str:
+    """The table of docs/logins.md: each login with the settings that it needs."""
+    lines = ["| `AUTH=` | how users log in | needs |", "| --- | --- | --- |"]
+    for login in LOGINS.values():
+        needs = [*login.needs, *([" or ".join(login.either)] if login.either else [])]
+        lines.append(f"| `{login.name}` | {login.help} | {', '.join(needs)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -2,15 +2,19 @@
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePath
 
+from stackgen import names
 from stackgen.reference import env_example
 from stackgen.settings import BY_KEY, Settings
 
 # Written once and then the operator's: never changed, never brought back.
 ONCE = ("hub/config.d/", "nginx/conf.d/", "images/ca/", "compose.override.yaml")
+
+ADMINS = "hub/admins"  # the hub reads it whenever it starts, so a change needs no new container
 
 
 def is_operators(path: str) -> bool:
@@ -33,10 +37,14 @@ def render(settings: Settings, directory: PurePath) -> dict[str, bytes]:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  # no HTML here
     )
-    files = {".env.example": env_example().encode()}
+    files = {
+        ".env.example": env_example().encode(),
+        ADMINS: "".join(f"{name}\n" for name in settings.admins).encode(),
+        "images/hub/stackgen_hub/names.py": Path(names.__file__).read_bytes(),
+    }
     environment.globals["ref"] = _reference
-    environment.globals["digest"] = lambda path: hashlib.sha256(files[path]).hexdigest()[:12]
-    values = {**settings, "directory": str(directory), "url": settings.url}
+    environment.globals["digest"] = lambda folder: _digest(files, folder)
+    values = {**settings, "directory": str(directory), "url": settings.url, "login": settings.login}
     # compose.yaml.j2 comes last: it holds digests of the others
     for path, content in sorted(_shipped().items(), key=lambda item: item[0] == "compose.yaml.j2"):
         if path.endswith(".j2"):
@@ -53,6 +61,15 @@ def _reference(key: str) -> str:
     if setting.generated:
         return f"${{{key}:?is missing in .env}}"
     return f"${{{key}:-{setting.default}}}"
+
+
+def _digest(files: Mapping[str, bytes], folder: str) -> str:
+    """Changes with each file of the folder whose change needs a new container."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        if path.startswith(folder) and path != ADMINS and not is_operators(path):
+            digest.update(path.encode() + b"\0" + hashlib.sha256(files[path]).digest())
+    return digest.hexdigest()[:12]
 
 
 def _check_compose_file(content: bytes) -> None:
@@ -78,8 +95,8 @@ def _shipped() -> dict[str, bytes]:
 def _walk(folder: Traversable, prefix: str = "") -> list[tuple[str, Traversable]]:
     found: list[tuple[str, Traversable]] = []
     for item in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        # in a checkout, caches and somebody's .env may lie about
-        if item.name == "__pycache__" or (item.name.startswith(".") and item.name != ".gitignore"):
+        # a package of images/ brings its tests; in a checkout, caches and somebody's .env may lie about
+        if item.name in ("__pycache__", "tests") or (item.name.startswith(".") and item.name != ".gitignore"):
             continue
         if item.is_dir():
             found += _walk(item, f"{prefix}{item.name}/")

@@ -1,13 +1,12 @@
 """THE table of settings. Parsing, validation, `init`'s questions, .env.example and docs/settings.md all read it."""
 
 import difflib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
-from pathlib import Path
 
+from stackgen import checks
 from stackgen.errors import SETTINGS, Problem, StackgenError
+from stackgen.logins import LOGINS, Login, contradictions
 from stackgen.names import user_name
 
 
@@ -21,7 +20,7 @@ class Setting:
 
     key: str
     help: str
-    check: Callable[[str], object]
+    check: checks.Check
     default: str = ""
     question: str = ""  # what `init` asks, if it asks
     suggestion: str = ""  # the answer that `init` offers, where it is not the default
@@ -31,145 +30,168 @@ class Setting:
     generated: bool = False  # made by `init`, 43 characters of [A-Za-z0-9_-]
 
 
-def _pattern(expression: str, description: str) -> Callable[[str], object]:
-    def check(value: str) -> None:
-        if not re.fullmatch(expression, value):
-            raise ValueError(f"must be {description}")
-
-    return check
-
-
-def _number(low: int, high: int, unit: str = "") -> Callable[[str], object]:
-    def check(value: str) -> None:
-        if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}" + (f" ({unit})" if unit else ""))
-
-    return check
-
-
-def _choice(*choices: str) -> Callable[[str], object]:
-    def check(value: str) -> None:
-        if value not in choices:
-            raise ValueError(f"must be {' or '.join(choices)}" if len(choices) < 4 else f"must be one of {choices}")
-
-    return check
-
-
-def _memory(value: str) -> None:
-    if not re.fullmatch(r"[1-9][0-9]{0,5}(\.[0-9]{1,2})?[KMGT]", value):
-        raise ValueError("must be a number with a unit, K, M, G or T, such as 500M or 1.5G")
-    if memory_bytes(value) < 128 * 1024**2:
-        raise ValueError("must be at least 128M: JupyterLab alone needs about 100M")
-
-
-def memory_bytes(value: str) -> int:
-    """A memory setting in bytes; the units are powers of 1024, as JupyterHub reads them."""
-    return int(float(value[:-1]) * 1024 ** ("KMGT".index(value[-1]) + 1))
-
-
-def _cpus(value: str) -> None:
-    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,2})?", value) or float(value) < 0.1:
-        raise ValueError("must be a number of CPUs of at least 0.1, such as 2 or 0.5")
-
-
-def _domain(value: str) -> None:
-    if "://" in value or "/" in value or value.count(":") == 1:
-        raise ValueError("must be a bare host name, without scheme, port or path")
-    label = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
-    if len(value) > 253 or not re.fullmatch(rf"{label}(\.{label})*", value):
-        raise ValueError("must be a host name in lower case, such as jupyter.example.edu")
-    if re.fullmatch(r"[0-9.]+", value) and not re.fullmatch(r"((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}", value):
-        raise ValueError("looks like an IPv4 address, but is none")
-
-
-def _address(value: str) -> None:
-    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    try:
-        right = (":" in bare) == (bare != value) and ip_address(bare)
-    except ValueError:
-        right = False
-    if not right:
-        raise ValueError("must be an IPv4 address, or an IPv6 address in [brackets]")
-
-
-def _path(value: str) -> None:
-    if not Path(value).is_absolute():
-        raise ValueError("must be an absolute path, such as /etc/ssl/private/jupyter.pem")
-
-
-def _admins(value: str) -> None:
-    for name in value.split(","):
-        user_name(name)
-
-
-_url = _pattern(r"https?://[^\s/]+(/\S*)?", "a URL that begins with http:// or https://")
-_token = _pattern(r"[A-Za-z0-9_-]{32,}", "at least 32 of A-Za-z0-9_-")
-_image = _pattern(
-    r"([a-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
-    "an image name in lower case, such as debian:trixie-slim or registry.example.edu/sage:10.8",
-)
+_SWITCH = ("true", "false")
 
 TABLE: tuple[Setting, ...] = (
     Setting(
-        "DOMAIN", "Host name under which users reach the stack.", _domain, "localhost",
+        "DOMAIN", "Host name under which users reach the stack.", checks.domain, "localhost",
         question="Domain", group="The site",
     ),
     Setting(
-        "STACK_LANGUAGE", "Language of JupyterLab's pages: en or zh.", _choice("en", "zh"), "en",
+        "STACK_LANGUAGE", "Language of JupyterLab's pages: en or zh.", checks.choice("en", "zh"), "en",
         question="Language", choices=("en", "zh"),
     ),
     Setting(
         "STACK_NAME", "Name of this stack, which its containers, networks and images carry: letters and digits.",
-        _pattern(r"[a-z][a-z0-9]{0,29}", "1 to 30 lower case letters and digits, a letter first"), "stackgen",
+        checks.pattern(r"[a-z][a-z0-9]{0,29}", "1 to 30 lower case letters and digits, a letter first"), "stackgen",
     ),
     Setting(
         "TLS", "self-signed: a certificate made at first start. files: your own. off: plain HTTP behind another proxy.",
-        _choice("self-signed", "files", "off"), "self-signed",
+        checks.choice("self-signed", "files", "off"), "self-signed",
         question="TLS mode", choices=("self-signed", "files", "off"), group="The front door",
     ),
-    Setting("TLS_CERT", "With TLS=files: the certificate with its chain (PEM).", _path),
-    Setting("TLS_KEY", "With TLS=files: its private key (PEM, no passphrase).", _path),
-    Setting("HTTP_PORT", "Port for http, which redirects to https (with TLS=off: serves).", _number(1, 65535), "80"),
-    Setting("HTTPS_PORT", "Port for https.", _number(1, 65535), "443"),
+    Setting("TLS_CERT", "With TLS=files: the certificate with its chain (PEM).", checks.path),
+    Setting("TLS_KEY", "With TLS=files: its private key (PEM, no passphrase).", checks.path),
+    Setting(
+        "HTTP_PORT", "Port for http, which redirects to https (with TLS=off: serves).", checks.number(1, 65535), "80",
+    ),
+    Setting("HTTPS_PORT", "Port for https.", checks.number(1, 65535), "443"),
     Setting(
         "BIND_ADDRESS", "Address of this machine that the ports listen on. Behind another proxy here: the loopback's.",
-        _address, "0.0.0.0",  # noqa: S104
+        checks.address, "0.0.0.0",  # noqa: S104
     ),
     Setting(
-        "AUTH", "How users log in. accounts: user names and passwords that you give them.", _choice("accounts"),
-        "accounts", question="Login method", choices=("accounts",), group="Logins",
+        "AUTH", "How users log in. accounts, pam: with passwords that you give out. All others: docs/logins.md.",
+        checks.choice(*LOGINS), "accounts", question="Login method", choices=tuple(LOGINS), group="Logins",
     ),
     Setting(
-        "ADMIN_USERS", "User names of the admins, separated by commas. See: stackgen add-admin.", _admins,
-        question="First admin", suggestion="admin",
+        "ADMIN_USERS", "User names of the admins, separated by commas. See: stackgen add-admin.",
+        checks.separated(",", user_name), question="First admin", suggestion="admin",
     ),
     Setting(
-        "MEM_LIMIT", "Memory of each user's server.", _memory, "500M",
+        "ALLOW_SIGNUP", "true: people may sign up, and an admin lets each one in. For AUTH=accounts.",
+        checks.choice(*_SWITCH), "false",
+    ),
+    Setting(
+        "ALLOW_ALL", "true: everybody whom the login's provider knows may log in.", checks.choice(*_SWITCH), "false",
+        choices=_SWITCH,
+    ),
+    Setting(
+        "ALLOWED_GROUPS",
+        "Groups of the provider whose members may log in, separated by commas (LDAP: DNs, separated by semicolons).",
+        checks.groups,
+    ),
+    Setting(
+        "ADMIN_GROUPS", "Groups of the provider whose members are admins. For AUTH=piculator, oidc and azuread.",
+        checks.groups,
+    ),
+    Setting(
+        "OAUTH_CLIENT_ID", "What the provider calls this stack: its client id.", checks.oauth_word,
+        group="Logins at a provider",
+    ),
+    Setting("OAUTH_CLIENT_SECRET", "The secret that goes with the client id.", checks.oauth_word, secret=True),
+    Setting(
+        "OAUTH_CALLBACK_URL",
+        "Where the provider sends users back: https://DOMAIN/hub/oauth_callback, if not given. TLS=off needs it.",
+        checks.url,
+    ),
+    Setting("OAUTH_SCOPES", "Scopes to ask for instead of the usual ones, separated by spaces.", checks.oauth_scopes),
+    Setting(
+        "USERNAME_CLAIM", "The claim that holds the user name, if not the usual one. Not for github, gitlab, google.",
+        checks.claim,
+    ),
+    Setting(
+        "GROUPS_CLAIM", "The claim that holds the groups. For AUTH=piculator, oidc and azuread.", checks.claim, "groups"
+    ),
+    Setting("LOGIN_SERVICE", "The provider's name on the login button, if not the usual one.", checks.printable),
+    Setting("PICULATOR_URL", "Address of Piculator, such as https://piculator.example.edu.", checks.https_url),
+    Setting("PICULATOR_AUTHORIZE_URL", "Piculator's page for logins, if not /oauth/authorize.", checks.https_url),
+    Setting("PICULATOR_TOKEN_URL", "Piculator's token endpoint, if not /oauth/token.", checks.https_url),
+    Setting("PICULATOR_USERINFO_URL", "Piculator's userinfo endpoint, if not /oauth/userinfo.", checks.https_url),
+    Setting("PICULATOR_LOGOUT_URL", "Piculator's page for logging out.", checks.https_url),
+    Setting(
+        "OIDC_ISSUER", "The provider's issuer, just as its /.well-known/openid-configuration has it.", checks.https_url
+    ),
+    Setting("GITLAB_URL", "Address of GitLab.", checks.https_url, "https://gitlab.com"),
+    Setting(
+        "GOOGLE_DOMAINS", "Google Workspace domains, separated by commas; accounts of others are refused.",
+        checks.separated(",", checks.domain),
+    ),
+    Setting(
+        "AZUREAD_TENANT", "Tenant id of the organization; accounts of others are refused.",
+        checks.pattern(
+            r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "32 hexadecimal digits in groups of 8-4-4-4-12"
+        ),
+    ),
+    Setting(
+        "CILOGON_IDPS", "Entity ids of the universities whose accounts count, separated by spaces.",
+        checks.pattern(r"(urn:|https?://)\S+( +(urn:|https?://)\S+)*", "entity ids, which begin with https:// or urn:"),
+    ),
+    Setting("LDAP_SERVER", "Host name of the directory.", checks.domain, group="Logins from an LDAP directory"),
+    Setting(
+        "LDAP_TLS", "How the connection is encrypted: ldaps or start-tls.", checks.choice("ldaps", "start-tls"), "ldaps"
+    ),
+    Setting("LDAP_PORT", "Port of the directory, if not 636 (ldaps) or 389 (start-tls).", checks.number(1, 65535)),
+    Setting(
+        "LDAP_BIND_DN", "The DN of each user, such as uid={username},ou=people,dc=example,dc=edu; or LDAP_SEARCH_BASE.",
+        checks.bind_dn,
+    ),
+    Setting(
+        "LDAP_SEARCH_BASE", "The DN under which users are searched for, such as ou=people,dc=example,dc=edu.",
+        checks.pattern(r"[^\s=]+=.*", "a DN, such as ou=people,dc=example,dc=edu"),
+    ),
+    Setting("LDAP_SEARCH_USER", "The DN as which the hub searches; if not given, anonymously.", checks.printable),
+    Setting("LDAP_SEARCH_PASSWORD", "The password of LDAP_SEARCH_USER.", checks.printable, secret=True),
+    Setting(
+        "LDAP_USER_ATTRIBUTE", "The attribute that holds the user name; sAMAccountName in Active Directory.",
+        checks.pattern(r"[A-Za-z][A-Za-z0-9-]*", "the name of an attribute, such as uid"), "uid",
+    ),
+    Setting(
+        "MEM_LIMIT", "Memory of each user's server.", checks.memory, "500M",
         question="Memory per user", group="Each user's server",
     ),
-    Setting("CPU_LIMIT", "CPUs that each user's server may use.", _cpus, "2"),
-    Setting("PIDS_LIMIT", "Processes and threads that each user's server may have.", _number(64, 100_000), "512"),
-    Setting("IDLE_TIMEOUT", "Seconds after which an idle server is stopped; 0: never.", _number(0, 10**8), "3600"),
+    Setting(
+        "UI", "What users begin with: lab (JupyterLab) or notebook (Notebook 7, lighter on slow networks).",
+        checks.choice("lab", "notebook"), "lab",
+    ),
+    Setting("CPU_LIMIT", "CPUs that each user's server may use.", checks.cpus, "2"),
+    Setting("PIDS_LIMIT", "Processes and threads that each user's server may have.", checks.number(64, 100_000), "512"),
+    Setting(
+        "IDLE_TIMEOUT", "Seconds after which an idle server is stopped; 0: never.", checks.number(0, 10**8), "3600"
+    ),
     Setting(
         "VOLUME_PREFIX", "The volume of a user is called this and the user's name.",
-        _pattern(r"[a-z0-9][a-z0-9_.-]{0,60}-", "lower case letters, digits, `.`, `_` and `-`, with a `-` at the end"),
+        checks.pattern(
+            r"[a-z0-9][a-z0-9_.-]{0,60}-", "lower case letters, digits, `.`, `_` and `-`, with a `-` at the end"
+        ),
         "jupyterhub-user-",
     ),
     Setting(
-        "SAGE_IMAGE", "Another image for users' servers, on this machine or in a registry; then none is built.", _image,
-        group="Images",
+        "SAGE_IMAGE", "Another image for users' servers, on this machine or in a registry; then none is built.",
+        checks.image, group="Images",
     ),
-    Setting("BASE_IMAGE", "Debian image that all images are built from. See: stackgen base-image.", _image,
+    Setting(
+        "SAGE_EXTRA_PIP", "Python packages for the image of users' servers, separated by spaces, such as pandas.",
+        checks.pip_requirements,
+    ),
+    Setting(
+        "SAGE_EXTRA_APT", "Debian packages for that image, separated by spaces. See docs/sage-image.md.",
+        checks.apt_packages,
+    ),
+    Setting("BASE_IMAGE", "Debian image that all images are built from. See: stackgen base-image.", checks.image,
             "debian:trixie-slim"),
-    Setting("APT_MIRROR", "Debian mirror for builds, such as http://mirror.example.edu/debian.", _url),
-    Setting("PIP_INDEX_URL", "Python package index for builds and for users' pip install.", _url),
+    Setting("APT_MIRROR", "Debian mirror for builds, such as http://mirror.example.edu/debian.", checks.url),
+    Setting("PIP_INDEX_URL", "Python package index for builds and for users' pip install.", checks.url),
     Setting(
         "DATABASE_URL", "SQLAlchemy URL of the hub's database, if not SQLite in a volume.",
-        _pattern(r"[a-z0-9+]+://\S+", "an SQLAlchemy URL, such as postgresql+psycopg://user:password@host/name"),
+        checks.pattern(r"[a-z0-9+]+://\S+", "an SQLAlchemy URL, such as postgresql+psycopg://user:password@host/name"),
         "sqlite:////srv/jupyterhub/data/jupyterhub.sqlite", secret=True, group="The hub",
     ),
-    Setting("PROXY_TOKEN", "What the hub says to nginx.", _token, secret=True, generated=True),
-    Setting("HUB_API_TOKEN", "What stackgen says to the hub.", _token, secret=True, generated=True),
+    Setting("PROXY_TOKEN", "What the hub says to nginx.", checks.token, secret=True, generated=True),
+    Setting("HUB_API_TOKEN", "What stackgen says to the hub.", checks.token, secret=True, generated=True),
+    Setting(
+        "CRYPT_KEY", "Encrypts what the hub keeps of logins at a provider.", checks.token, secret=True, generated=True
+    ),
 )  # fmt: skip
 
 BY_KEY = {setting.key: setting for setting in TABLE}
@@ -180,8 +202,8 @@ class Settings(Mapping[str, str]):
 
     def __init__(self, stored: Mapping[str, str]) -> None:
         """Check what .env stores. Raises StackgenError with every problem, not only the first."""
-        problems = [*unknown_keys(stored), *_invalid(stored)]
-        self._values = {setting.key: stored.get(setting.key) or setting.default for setting in TABLE}
+        problems = [*unknown_keys(stored), *invalid_values(stored), *_missing(stored)]
+        self._values = with_defaults(stored)
         if not problems:
             problems = list(self._contradictions())
         if problems:
@@ -207,6 +229,16 @@ class Settings(Mapping[str, str]):
         scheme, port, usual = ("http", "HTTP_PORT", "80") if self["TLS"] == "off" else ("https", "HTTPS_PORT", "443")
         return f"{scheme}://{self['DOMAIN']}" + ("" if self[port] == usual else f":{self[port]}") + "/"
 
+    @property
+    def login(self) -> Login:
+        """How users log in."""
+        return LOGINS[self["AUTH"]]
+
+    @property
+    def callback_url(self) -> str:
+        """Where a provider sends users back after they have logged in; it must know this address."""
+        return self["OAUTH_CALLBACK_URL"] or self.url + "hub/oauth_callback"
+
     def _contradictions(self) -> Iterator[Problem]:
         if self["TLS"] == "files":
             for key in ("TLS_CERT", "TLS_KEY"):
@@ -216,6 +248,18 @@ class Settings(Mapping[str, str]):
             yield Problem(
                 f"HTTP_PORT and HTTPS_PORT are both {self['HTTP_PORT']}", "choose two different ports in .env"
             )
+        for key in ("SAGE_EXTRA_PIP", "SAGE_EXTRA_APT"):
+            if self["SAGE_IMAGE"] and self[key]:
+                yield Problem(
+                    f"{key} has no effect with SAGE_IMAGE, which is not built here",
+                    f"take {key} out of .env, or SAGE_IMAGE",
+                )
+        yield from contradictions(self)
+
+
+def with_defaults(stored: Mapping[str, str]) -> dict[str, str]:
+    """The value of every setting, valid or not."""
+    return {setting.key: stored.get(setting.key) or setting.default for setting in TABLE}
 
 
 def unknown_keys(keys: Iterable[str]) -> Iterator[Problem]:
@@ -229,11 +273,10 @@ def unknown_keys(keys: Iterable[str]) -> Iterator[Problem]:
             )
 
 
-def _invalid(stored: Mapping[str, str]) -> Iterator[Problem]:
+def invalid_values(stored: Mapping[str, str]) -> Iterator[Problem]:
+    """A problem for each value that its setting cannot have; no secret is repeated in it."""
     for setting in TABLE:
-        value = stored.get(setting.key, "")
-        if not value and setting.generated:
-            yield Problem(f"{setting.key} is missing", "run `stackgen init` again: it makes what is missing")
+        value = stored.get(setting.key)
         if not value:
             continue
         try:
@@ -241,3 +284,9 @@ def _invalid(stored: Mapping[str, str]) -> Iterator[Problem]:
         except ValueError as error:
             shown = "" if setting.secret else f"={value}"
             yield Problem(f"{setting.key}{shown}: {error}", setting.help)
+
+
+def _missing(stored: Mapping[str, str]) -> Iterator[Problem]:
+    for setting in TABLE:
+        if setting.generated and not stored.get(setting.key):
+            yield Problem(f"{setting.key} is missing", "run `stackgen init` again: it makes what is missing")

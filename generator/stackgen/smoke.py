@@ -4,16 +4,16 @@ import json
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 import requests
-from websocket import WebSocketException
+from websocket import WebSocket, WebSocketException
 
-from stackgen import names
+from stackgen import people
 from stackgen.engine import Engine
 from stackgen.errors import StackgenError
 from stackgen.front import FrontDoor
@@ -25,6 +25,7 @@ CODE = "print(factor(2^64-1))"
 EXPECTED = "3 * 5 * 17 * 257 * 641 * 65537 * 6700417"
 SPAWN_SECONDS = 180
 KERNEL_SECONDS = 120
+TOKEN_SECONDS = 3600
 
 
 @dataclass
@@ -48,26 +49,32 @@ class Proof:
 
 @contextmanager
 def visitor(settings: Settings, engine: Engine, hub: Hub) -> Iterator[tuple[str, str]]:
-    """A throw-away user: name and password. User, container and volume are gone afterwards."""
+    """A throw-away user: name and password; where passwords are a provider's, name and API token.
+
+    User, container and volume are gone afterwards.
+    """
     name, password = f"smoke-{secrets.token_hex(4)}", secrets.token_urlsafe(16)
     try:
-        hub.set_password(name, password)
-        yield name, password
+        if settings.login.passwords:
+            hub.set_password(name, password)
+            yield name, password
+        else:
+            hub.change(name, rule="allow")
+            yield name, hub.new_token(name, TOKEN_SECONDS)
     finally:
         say("  clean up ...")
-        hub.remove_user(name)
-        engine.remove_container(f"{settings['STACK_NAME']}-{names.escaped(name)}")
-        engine.remove_volume(names.volume_name(settings["VOLUME_PREFIX"], name))
+        people.remove(settings, engine, hub, name, volume=True)
 
 
-def prove(front: FrontDoor, name: str, password: str) -> Proof:
+def prove(front: FrontDoor, name: str, secret: str, *, by_token: bool = False) -> Proof:
     """Sign in, start a server, compute in a Sage kernel over its websocket. Raises StackgenError where it fails.
 
-    The kernel is shut down afterwards; the server goes on if it ran before, else it is stopped.
+    `secret` is the user's password or, with `by_token`, an API token. The kernel is shut down afterwards; the server
+    goes on if it ran before, else it is stopped.
     """
     browser, proof = Browser(front, name), Proof()
     with proof.step("sign in"):
-        browser.sign_in(password)
+        (browser.use_token if by_token else browser.sign_in)(secret)
     with proof.step("start a server"):
         started = browser.start_server()
     try:
@@ -105,6 +112,12 @@ class Browser:
                 "after several wrong passwords an account is locked for some minutes",
             )
 
+    def use_token(self, token: str) -> None:
+        """Without any form: the hub, the user's server and its websocket take the token with each request."""
+        self.session.headers["Authorization"] = f"token {token}"
+        if not (answer := self.hub_api("GET", "/user")).ok:
+            raise StackgenError(f"{self.name} could not sign in: {_message(answer)}")
+
     def start_server(self) -> bool:
         """Start the user's server unless it runs; wait until it is ready. Tell whether it was started."""
         path = f"/users/{quote(self.name, safe='')}/server"
@@ -137,24 +150,16 @@ class Browser:
             raise StackgenError(f"the image has no Sage kernel, only {', '.join(specs)}", "choose another SAGE_IMAGE")
         return str(self.api("POST", "/api/kernels", json={"name": sage[0]}).json()["id"])
 
+    def open_channel(self, kernel: str) -> "Channel":
+        """Open a websocket to a kernel, as a page does; whoever opens it closes it."""
+        path = self.server.removeprefix(self.front.url) + f"/api/kernels/{kernel}/channels"
+        return Channel(self.front.websocket(path, self.session, KERNEL_SECONDS))
+
     def execute(self, kernel: str, code: str) -> str:
         """Run code in a kernel; what it printed. Raises StackgenError with what went wrong in it."""
-        channel = self.front.websocket(
-            f"/user/{quote(self.name, safe='@')}/api/kernels/{kernel}/channels", self.session, KERNEL_SECONDS
-        )
-        with_id = uuid.uuid4().hex
-        content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
-        header = {
-            "msg_id": with_id,
-            "msg_type": "execute_request",
-            "session": with_id,
-            "username": "",
-            "version": "5.3",
-        }
+        channel = self.open_channel(kernel)
         try:
-            message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
-            channel.send(json.dumps(message))
-            return _printed(channel.recv, with_id)
+            return _printed(channel, channel.send(code))
         except WebSocketException as error:
             raise StackgenError(f"the kernel did not answer: {error}", "see: stackgen logs nginx") from None
         finally:
@@ -179,11 +184,44 @@ class Browser:
         return next((c.value or "" for c in self.session.cookies if c.name == "_xsrf" and c.path.startswith(path)), "")
 
 
-def _printed(receive: Callable[[], str | bytes], request: str) -> str:
+class Channel:
+    """A websocket to a kernel. Its messages: https://jupyter-client.readthedocs.io/en/stable/messaging.html"""
+
+    def __init__(self, connection: WebSocket) -> None:
+        """All below raise WebSocketException if the kernel does not answer in the connection's time."""
+        self.session = uuid.uuid4().hex
+        self._socket = connection
+
+    def send(self, code: str) -> str:
+        """Ask the kernel to run a cell; the id of the request, which all messages about it name as their parent."""
+        request = uuid.uuid4().hex
+        header = {
+            "msg_id": request,
+            "msg_type": "execute_request",
+            "session": self.session,
+            "username": "",
+            "version": "5.3",
+        }
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+        self._socket.send(json.dumps(message))
+        return request
+
+    def receive(self) -> dict[str, Any]:
+        """The next message, whatever it is about."""
+        message: dict[str, Any] = json.loads(self._socket.recv())
+        return message
+
+    def close(self) -> None:
+        """The kernel goes on without it."""
+        self._socket.close()
+
+
+def _printed(channel: Channel, request: str) -> str:
     printed = ""
     while True:
-        message = json.loads(receive())
-        if message.get("parent_header", {}).get("msg_id") != request:
+        message = channel.receive()
+        if message["parent_header"].get("msg_id") != request:
             continue
         kind, content = message["msg_type"], message["content"]
         if kind == "stream":

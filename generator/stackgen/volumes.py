@@ -6,7 +6,6 @@ from typing import Any
 from stackgen import names
 from stackgen.engine import STACK_LABEL, USER_LABEL, Engine
 from stackgen.errors import StackgenError
-from stackgen.front import FrontDoor
 from stackgen.hubapi import Hub, User
 from stackgen.output import say, size
 from stackgen.settings import Settings
@@ -39,7 +38,7 @@ HEADER = ("user", "volume", "size", "last use (UTC)", "server")
 def known_users(settings: Settings, engine: Engine) -> list[User]:
     """The hub's users; none if it cannot be asked."""
     try:
-        return Hub(FrontDoor.of(settings, engine), settings["HUB_API_TOKEN"]).users()
+        return Hub.of(settings, engine).users()
     except StackgenError as error:
         say(f"the last use is unknown: {error}")
         return []

@@ -1,0 +1,149 @@
+"""What a value of .env may look like. Each check raises ValueError with the end of a sentence ("must be ...")."""
+
+import re
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+Check = Callable[[str], object]
+
+
+def pattern(expression: str, description: str) -> Check:
+    """The whole value matches a regular expression."""
+
+    def check(value: str) -> None:
+        if not re.fullmatch(expression, value):
+            raise ValueError(f"must be {description}")
+
+    return check
+
+
+def number(low: int, high: int) -> Check:
+    """A whole number in this range."""
+
+    def check(value: str) -> None:
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+
+    return check
+
+
+def choice(*choices: str) -> Check:
+    """One of these words."""
+
+    def check(value: str) -> None:
+        if value not in choices:
+            joined = " or ".join(choices) if len(choices) < 4 else f"one of {', '.join(choices)}"
+            raise ValueError(f"must be {joined}")
+
+    return check
+
+
+def separated(separator: str, part: Check) -> Check:
+    """A list whose parts are each checked."""
+
+    def check(value: str) -> None:
+        for item in value.split(separator):
+            part(item)
+
+    return check
+
+
+def memory(value: str) -> None:
+    """An amount of memory that is enough for a user's server."""
+    if not re.fullmatch(r"[1-9][0-9]{0,5}(\.[0-9]{1,2})?[KMGT]", value):
+        raise ValueError("must be a number with a unit, K, M, G or T, such as 500M or 1.5G")
+    if memory_bytes(value) < 128 * 1024**2:
+        raise ValueError("must be at least 128M: JupyterLab alone needs about 100M")
+
+
+def memory_bytes(value: str) -> int:
+    """A memory setting in bytes; the units are powers of 1024, as JupyterHub reads them."""
+    return int(float(value[:-1]) * 1024 ** ("KMGT".index(value[-1]) + 1))
+
+
+def cpus(value: str) -> None:
+    """A number of CPUs, as `docker run --cpus` takes it."""
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,2})?", value) or float(value) < 0.1:
+        raise ValueError("must be a number of CPUs of at least 0.1, such as 2 or 0.5")
+
+
+def domain(value: str) -> None:
+    """A host name or an IPv4 address."""
+    if "://" in value or "/" in value or value.count(":") == 1:
+        raise ValueError("must be a bare host name, without scheme, port or path")
+    label = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+    if len(value) > 253 or not re.fullmatch(rf"{label}(\.{label})*", value):
+        raise ValueError("must be a host name in lower case, such as jupyter.example.edu")
+    if re.fullmatch(r"[0-9.]+", value) and not re.fullmatch(r"((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}", value):
+        raise ValueError("looks like an IPv4 address, but is none")
+
+
+def address(value: str) -> None:
+    """An address that ports listen on, as Compose writes it."""
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    try:
+        right = (":" in bare) == (bare != value) and ip_address(bare)
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("must be an IPv4 address, or an IPv6 address in [brackets]")
+
+
+def path(value: str) -> None:
+    """An absolute path."""
+    if not Path(value).is_absolute():
+        raise ValueError("must be an absolute path, such as /etc/ssl/private/jupyter.pem")
+
+
+def url(value: str) -> None:
+    """A URL with a host."""
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", value)
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("must be a URL that begins with http:// or https://")
+
+
+def https_url(value: str) -> None:
+    """A URL of a login's provider: the hub sends secrets there, and believes what comes back."""
+    url(value)
+    if not value.startswith("https://"):
+        raise ValueError("must begin with https://, because over http others could read secrets and forge logins")
+
+
+def bind_dn(value: str) -> None:
+    """A template of the names that users have in an LDAP directory, with `{username}` as str.format takes it."""
+    if value.count("{username}") != 1 or re.search("[{}]", value.replace("{username}", "")):
+        raise ValueError("must contain {username} once, such as uid={username},ou=people,dc=example,dc=edu")
+
+
+# https://packaging.python.org/specifications/dependency-specifiers/, without URLs and markers
+_VERSION = r"(?:~=|[=!<>]=|[<>])[\w.*+!-]+"
+_REQUIREMENT = rf"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?(?:\[[\w.,-]+\])?(?:{_VERSION}(?:,{_VERSION})*)?"
+pip_requirements = pattern(
+    f"{_REQUIREMENT}(?: +{_REQUIREMENT})*",
+    "names of Python packages separated by spaces, such as: pandas seaborn>=0.13",
+)
+# https://www.debian.org/doc/debian-policy/ch-controlfields.html#source
+apt_packages = pattern(
+    r"[a-z0-9][a-z0-9+.-]+(?: +[a-z0-9][a-z0-9+.-]+)*",
+    "names of Debian packages separated by spaces, such as: r-base-core",
+)
+_GROUP = r"[^\s,;](?:[^,;]*[^\s,;])?"
+groups = pattern(
+    rf"{_GROUP}(?:[,;]{_GROUP})*", "names separated by commas (DNs: by semicolons), without blanks around them"
+)
+printable = pattern(r"[^\x00-\x1f\x7f]{1,1000}", "at most 1000 characters, without control characters")
+# RFC 6749, appendix A: client ids and secrets are printable ASCII, scopes are separated by spaces
+oauth_word = pattern(r"[!-~]+", "printable ASCII characters without spaces")
+oauth_scopes = pattern(r"[!-~]+( +[!-~]+)*", "scopes separated by spaces, such as: openid profile")
+claim = pattern(r"[^\s,;]+", "the name of one claim, such as preferred_username")
+token = pattern(r"[A-Za-z0-9_-]{32,}", "at least 32 of A-Za-z0-9_-")
+image = pattern(
+    r"([a-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
+    "an image name in lower case, such as debian:trixie-slim or registry.example.edu/sage:10.8",
+)
