@@ -1,0 +1,79 @@
+"""Kernels that die before the server does when memory runs out, and whose users learn why."""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any, ClassVar
+
+from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
+from sage_prefork.provisioner import preforker
+
+from stackgen_server import memory
+from stackgen_server.texts import text
+
+# Out of 1000, the whole limit. The largest process dies, and a kernel counts for this much more than it holds: the
+# server outlives all kernels, and yet a huge process of a terminal dies before a small kernel does.
+OOM_SCORE_ADJ = 300
+
+
+@dataclass(eq=False)
+class Note:
+    """What a user has to be told, and under which cell: the id of its execute_request, None while that is open."""
+
+    text: str
+    cell: str | None = None
+
+
+class KernelManager(ServerKernelManager):
+    """Starts a kernel by whatever provisioner its specification names, and notices when memory ran out for it."""
+
+    accounted: ClassVar[int] = memory.oom_kills()
+    """How many of memory.oom_kills() have been told to somebody, of all kernels of this server."""
+
+    note: Note | None = None
+    _dead = False
+    _seen = (0, 0)
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
+        # Milliseconds until a socket tries again whether the kernel listens yet; 100 are as long as a fork takes.
+        self.context.reconnect_ivl = 20
+        await super()._async_launch_kernel(kernel_cmd, **kw)
+        self.execution_state, self._dead = "starting", False
+        with suppress(OSError):  # it has died already
+            Path(f"/proc/{self.provisioner.pid}/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
+
+    async def _async_cleanup_resources(self, restart: bool = False) -> None:
+        # Sage leaves processes behind that wait for its programs to end, and hold the kernel's memory for up to 40 s.
+        with suppress(ProcessLookupError):
+            if self.provisioner and self.provisioner.pgid:
+                os.killpg(self.provisioner.pgid, SIGKILL)
+        await super()._async_cleanup_resources(restart)
+
+    async def _async_is_alive(self) -> bool:
+        alive = await super()._async_is_alive()
+        # The preforking process goes first, on purpose and without harm to anybody.
+        seen = kills, accounted = memory.oom_kills() - preforker.killed, KernelManager.accounted
+        if not alive:
+            if kills > accounted and not self._dead and self.has_kernel and await self.provisioner.poll() == -SIGKILL:
+                self._note("killed", 1)
+            self._dead = True
+        # Unchanged since the last look: a kernel that was killed has been noticed by now, so it was another program.
+        elif kills > accounted and seen == self._seen and self is max(self.parent._kernels.values(), key=_activity):
+            self._note("other", kills - accounted)
+        self._seen = seen
+        return alive
+
+    is_alive = _async_is_alive
+
+    def _note(self, what: str, kills: int) -> None:
+        KernelManager.accounted += kills
+        self.note = Note(text(what, kernel=self.kernel_spec.display_name, limit=memory.LIMIT // 2**20))
+        self.log.warning("Memory ran out while kernel %s ran (%s).", self.kernel_id, what)
+
+
+def _activity(kernel: KernelManager) -> tuple[bool, datetime]:
+    """Orders kernels: the one that most likely needed the memory comes last."""
+    return kernel.execution_state == "busy", kernel.last_activity
