@@ -1,5 +1,6 @@
 """Fixtures for every test: the command line, and one real running stack that the tests of a session share."""
 
+import json
 import os
 import secrets
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stackgen import compose, envfile
+from stackgen import compose, envfile, names
 from stackgen.engine import Engine
 from stackgen.front import FrontDoor
 from stackgen.hubapi import Hub
@@ -82,6 +83,19 @@ class RunningStack:
     def compose(self, *arguments: str) -> str:
         """`docker compose` in the stack directory, as a user without stackgen would type it."""
         return docker(*compose.argv(self.directory, *arguments)[1:])
+
+    def container(self, name: str) -> str:
+        """The name of the container of a user's server."""
+        return f"{self.name}-{names.escaped(name)}"
+
+    def plain_kernel(self, name: str) -> str:
+        """Give a running user's server a second kernel, the image's own but never forked; what it is called."""
+        folder = "/home/sage/.local/share/jupyter/kernels/plain"
+        spec = docker("exec", self.container(name), "cat", "/opt/sage/share/jupyter/kernels/sagemath/kernel.json")
+        plain = json.dumps(json.loads(spec) | {"env": {"SAGE_PREFORK": "off"}})
+        write = f"mkdir -p {folder} && cat > {folder}/kernel.json"
+        docker("exec", "--interactive", self.container(name), "sh", "-c", write, stdin=plain)
+        return "plain"
 
     def user(self, name: str) -> str:
         """Create an account; its password."""

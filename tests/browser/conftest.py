@@ -1,6 +1,7 @@
 """Fixtures of the browser tests: Debian's Chromium, and people who sit in front of it.
 
-Needs root (for nsenter) and the Debian package chromium; fonts-noto-cjk makes Chinese readable on screenshots.
+Needs root (for nsenter and mount) and the Debian package chromium; with fonts-noto-cjk, Chinese is readable on
+screenshots.
 """
 
 import os
@@ -22,6 +23,8 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
+    "--use-angle=swiftshader",  # WebGL without a graphics card, for 3D scenes
+    "--enable-unsafe-swiftshader",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -37,10 +40,16 @@ def browser(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> It
 
     In the machine's own namespace every container that starts or stops, anywhere on the machine, changes the list of
     its addresses, and Chromium then aborts all requests under way (ERR_NETWORK_CHANGED). A user's computer does not.
+
+    There Docker's own name server answers, so identity providers on the stack's network are found by their names.
     """
     process = docker("inspect", "--format", "{{.State.Pid}}", f"{stack.name}-nginx-1")
-    command = tmp_path_factory.mktemp("browser") / "chromium"
-    command.write_text(f'#!/bin/sh\nexec {shlex.join(["nsenter", f"--net=/proc/{process}/ns/net", CHROMIUM])} "$@"\n')
+    folder = tmp_path_factory.mktemp("browser")
+    names, command = folder / "resolv.conf", folder / "chromium"
+    names.write_text("nameserver 127.0.0.11\n")
+    inside = f'mount --bind {shlex.quote(str(names))} /etc/resolv.conf && exec {CHROMIUM} "$@"'
+    namespaces = ["nsenter", f"--net=/proc/{process}/ns/net", "unshare", "--mount", "sh", "-c", inside, "chromium"]
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(namespaces)} "$@"\n')
     command.chmod(0o755)
     domain, http, https = (stack.settings[key] for key in ("DOMAIN", "HTTP_PORT", "HTTPS_PORT"))
     ports = f"--host-resolver-rules=MAP {domain}:{http} 127.0.0.1:80,MAP {domain}:{https} 127.0.0.1:443"

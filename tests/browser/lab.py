@@ -17,9 +17,11 @@ class Traffic:
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.site = urlsplit(url).netloc
         self.problems: list[str] = []
+        self.strangers: set[str] = set()  # other sites that were asked for anything
         self.sockets: dict[str, str] = {}  # CDP's id -> URL
         self.answers: dict[str, int] = {}  # CDP's id -> HTTP status
         self.page = context.new_page()
+        self.page.on("request", self._request)
         self.page.on("response", self._response)
         self.page.on("requestfailed", self._failed)
         self.page.on("console", self._console)
@@ -33,6 +35,10 @@ class Traffic:
     def socket_answers(self, path: str) -> list[int | None]:
         """How the websockets whose URL matches were answered: 101 is good, None is no answer yet."""
         return [self.answers.get(key) for key, url in self.sockets.items() if re.search(path, url)]
+
+    def _request(self, request: Request) -> None:
+        if (site := urlsplit(request.url).netloc) not in ("", self.site):
+            self.strangers.add(site)
 
     def _response(self, response: Response) -> None:
         if response.status >= 400 and urlsplit(response.url).netloc == self.site:
@@ -73,12 +79,47 @@ class Visitor:
         # the answer may be a server that starts: whoever calls waits for what they expect to see
         self.page.get_by_role("button", name="Sign in").click(no_wait_after=True)
 
-    def sign_in(self, name: str, password: str) -> None:
+    def go_to_provider(self, service: str) -> None:
+        """Click the login page's one button, which is called after the identity provider."""
+        self.page.get_by_role("button", name=f"Sign in with {service}", exact=True).click()
+
+    def identify(self, name: str, password: str, service: str = "") -> None:
+        """Log in from the login page on, on the page of the service if there is one."""
+        if not service:
+            self.fill_in_login(name, password)
+            return
+        self.go_to_provider(service)
+        self.page.get_by_label("Username").fill(name)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Log in").click(no_wait_after=True)
+
+    def sign_in(self, name: str, password: str, service: str = "") -> None:
         """Sign in at the login page; ends in JupyterLab's launcher, with the server started."""
         self.page.goto(f"{self.url}/hub/login")
-        self.fill_in_login(name, password)
+        self.identify(name, password, service)
+        self.expect_lab(name)
+
+    def sign_in_to_hub(self, name: str, password: str, service: str = "") -> None:
+        """Sign in, but start no server; ends on the hub's home page."""
+        self.page.goto(f"{self.url}/hub/login?next=/hub/home")
+        self.identify(name, password, service)
+        self.expect_home(name)
+
+    def expect_lab(self, name: str) -> None:
+        """Wait for JupyterLab's launcher on this user's server."""
         self.page.wait_for_url(re.compile(rf"/user/{re.escape(name)}/lab"))
         expect(self.page.locator(".jp-LauncherCard").first).to_be_visible()
+
+    def expect_home(self, name: str) -> None:
+        """Wait for the hub's home page, as this user sees it."""
+        expect(self.page).to_have_url(f"{self.url}/hub/home")
+        expect(self.page.locator("#login_widget")).to_contain_text(name)
+
+    def expect_in_sight(self, *controls: Locator) -> None:
+        """All of these are on the screen, and nothing needs to be scrolled sideways."""
+        for control in controls:
+            expect(control).to_be_in_viewport(ratio=1)
+        assert self.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
     def new_notebook(self) -> None:
         """Open a SageMath notebook from the launcher; wait for its kernel.
@@ -87,7 +128,32 @@ class Visitor:
         """
         sage = self.page.locator('img[src*="/kernelspecs/sagemath/"]')
         self.page.locator('.jp-LauncherCard[data-category="Notebook"]').filter(has=sage).click()
+        self.await_kernel()
+
+    def await_kernel(self) -> None:
+        """Wait until the kernel of the open notebook has nothing to do."""
+        # the status bar may still speak of the notebook that was open before
+        shown = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        expect(shown.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')).to_be_visible()
         expect(self.page.locator("#jp-main-statusbar")).to_contain_text(re.compile(r"\|\s*Idle"))
+
+    def new_launcher(self) -> None:
+        """Open another launcher; the notebook stays open behind it."""
+        self.page.get_by_role("button", name=re.compile("^New Launcher")).click()
+        expect(self.page.locator(".jp-LauncherCard").first).to_be_visible()
+
+    def toggle_files(self) -> None:
+        """Show the file browser, or fold it away."""
+        self.page.get_by_role("tab", name=re.compile("^File Browser")).click()
+
+    def run_all(self) -> None:
+        """Run all cells of the open notebook."""
+        self.choose("Run", "Run All Cells")
+
+    def choose(self, menu: str, item: str) -> None:
+        """Choose an item of one of the menus."""
+        self.page.get_by_role("menuitem", name=menu, exact=True).click()
+        self.page.get_by_role("menuitem", name=item, exact=True).click(no_wait_after=True)
 
     def run(self, code: str) -> Locator:
         """Type the code into the last cell and run it with Shift+Enter; its output, once there is some."""
@@ -110,15 +176,18 @@ class Visitor:
         self.save(name)
 
     def save(self, name: str) -> None:
-        """Press Ctrl+S and give the untitled document a name; wait until it is saved."""
-        self.page.keyboard.press("Control+s")
+        """Press Ctrl+S and give the untitled document a name; wait until it is saved.
+
+        JupyterLab saves it, lists the folder, and asks for a name meanwhile. Whoever answers faster than people can
+        renames a file while it is listed, and jupyter_server then answers the listing with 404.
+        """
+        with self.page.expect_response(lambda response: "/api/contents?" in response.url):
+            self.page.keyboard.press("Control+s")
         dialog = self.page.locator(".jp-Dialog")
         dialog.get_by_role("textbox").fill(name)
         dialog.get_by_role("button", name="Rename and Save").click()
         expect(dialog).to_have_count(0)
-        tab = self.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.jp-mod-current")
-        expect(tab).to_have_text(name)
-        expect(tab).not_to_have_class(re.compile("jp-mod-dirty"))
+        expect(self.page.locator("#jp-title-panel-title input")).to_have_value(name)
         expect(self.files()).to_contain_text([name])
 
     def files(self) -> Locator:
@@ -127,8 +196,7 @@ class Visitor:
 
     def sign_out(self) -> None:
         """Log out by JupyterLab's File menu, which leads to the hub's log-out."""
-        self.page.get_by_role("menuitem", name="File", exact=True).click()
-        self.page.get_by_role("menuitem", name="Log Out", exact=True).click(no_wait_after=True)
+        self.choose("File", "Log Out")
 
     def save_screen(self, path: Path) -> None:
         """Write a screenshot PATH.png, and PATH.txt with what went wrong."""

@@ -34,7 +34,9 @@ def inspect(name: str) -> Any:
 
 def render(tls: str) -> str:
     files = ("TLS_CERT", "TLS_KEY") if tls == "files" else ()
-    stored = {"TLS": tls, "PROXY_TOKEN": "x" * 32, "HUB_API_TOKEN": "x" * 32} | dict.fromkeys(files, "/unused")
+    stored = {"TLS": tls, "PROXY_TOKEN": "x" * 32, "HUB_API_TOKEN": "x" * 32, "CRYPT_KEY": "x" * 32} | dict.fromkeys(
+        files, "/unused"
+    )
     return stackgen.render.render(Settings(stored), Path("/unused"))["nginx/nginx.conf"].decode()
 
 

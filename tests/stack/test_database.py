@@ -51,9 +51,12 @@ def test_the_hub_keeps_its_users_in_postgresql(directory: Path) -> None:
         "BIND_ADDRESS=127.0.0.1",
         f"HTTP_PORT={http}",
         f"HTTPS_PORT={https}",
-        "DATABASE_URL=postgresql+psycopg://hub:opensesame@postgres/hub",
     )
-    done = stackgen("init", directory, *(word for setting in settings for word in ("--set", setting)))
+    done = stackgen(
+        *("init", directory, "--secrets", "-"),
+        *(word for setting in settings for word in ("--set", setting)),
+        stdin="DATABASE_URL=postgresql+psycopg://hub:opensesame@postgres/hub\n",
+    )
     assert done.returncode == 0, done.stderr
     (directory / "compose.override.yaml").write_text(OVERRIDE.format(image=image))
     done = stackgen("up", "-C", directory)

@@ -39,11 +39,13 @@ def test_compose_alone_brought_everything_up_healthy(stack: RunningStack) -> Non
 
 
 def test_a_second_up_changes_nothing(stack: RunningStack) -> None:
-    before = stack.compose("ps", "-q")
+    """The Sage image has proved itself already, and is not asked to do so again."""
+    before, proof = stack.compose("ps", "-q"), stack.compose("logs", "sage")
     done = stackgen("up", "-C", stack.directory)
     assert done.returncode == 0, done.stderr
     assert done.stdout == stack.settings.url + "\n"
     assert stack.compose("ps", "-q") == before
+    assert stack.compose("logs", "sage") == proof
 
 
 def test_add_admin_works_at_once_while_the_stack_is_up(stack: RunningStack) -> None:
@@ -120,15 +122,15 @@ def test_no_stranger_becomes_an_admin_by_choosing_an_admins_name(stack: RunningS
         assert not can_sign_in(stack, name, password)
 
 
-def test_accounts_can_be_changed_only_with_an_admins_token(stack: RunningStack) -> None:
+def test_people_can_be_changed_only_with_an_admins_token(stack: RunningStack) -> None:
     stack.user("curious")
-    url = f"{stack.front.url}/hub/api/accounts/ada"
+    url = f"{stack.front.url}/hub/api/people"
     visitor = stack.front.session()
-    assert visitor.get(url, timeout=30).status_code == 403
-    assert visitor.put(f"{url}/password", json={"password": "stolen 1234"}, timeout=30).status_code == 403
     user = Browser(stack.front, "curious")
     user.sign_in(stack.user("curious"))
-    assert user.hub_api("PUT", "/accounts/ada/password", json={"password": "stolen 1234"}).status_code == 403
+    for method, path in (("GET", ""), ("POST", ""), ("GET", "/ada"), ("PATCH", "/ada"), ("DELETE", "/ada")):
+        assert visitor.request(method, url + path, json={"password": "stolen 1234"}, timeout=30).status_code == 403
+        assert user.hub_api(method, f"/people{path}", json={"password": "stolen 1234"}).status_code == 403
     assert can_sign_in(stack, "ada", stack.password)
 
 
@@ -155,12 +157,12 @@ def test_an_operators_drop_in_takes_effect_and_is_kept(stack: RunningStack) -> N
 
 
 def test_changed_settings_take_effect_by_render_and_up(stack: RunningStack) -> None:
-    """Plain HTTP, as behind another proxy; another image for users, of which nothing is built; idle servers stopped."""
+    """Plain HTTP, as behind another proxy; another image for users, not built; Notebook 7; idle servers stopped."""
     env = stack.directory / ".env"
     before = env.read_text()
     image = f"{stack.name}/another:1.0"
     docker("tag", f"{stack.name}/sage", image)
-    env.write_text(f"{before}TLS=off\nSAGE_IMAGE={image}\nMEM_LIMIT=600M\nIDLE_TIMEOUT=30\n")
+    env.write_text(f"{before}TLS=off\nSAGE_IMAGE={image}\nMEM_LIMIT=600M\nUI=notebook\nIDLE_TIMEOUT=30\n")
     try:
         shown = stackgen("render", "--check", "-C", stack.directory)
         assert shown.returncode == 3
@@ -174,6 +176,7 @@ def test_changed_settings_take_effect_by_render_and_up(stack: RunningStack) -> N
         browser.sign_in(password)
         browser.start_server()
         assert browser.execute(browser.start_kernel(), "print(2^10)") == "1024"
+        assert browser.api("GET", "/").url == f"{browser.server}/tree"
         server = json.loads(docker("inspect", f"{stack.name}-mover"))[0]
         assert server["Config"]["Image"] == image
         assert server["HostConfig"]["Memory"] == 600 * 1024**2

@@ -11,6 +11,8 @@ from stackgen.errors import StackgenError
 from stackgen.smoke import Browser
 from tests.conftest import RunningStack, docker, stackgen
 
+WELCOME = "Welcome.ipynb"  # what every new user finds
+
 
 @contextmanager
 def working(stack: RunningStack, name: str, password: str = "") -> Iterator[Browser]:
@@ -22,10 +24,6 @@ def working(stack: RunningStack, name: str, password: str = "") -> Iterator[Brow
         yield browser
     finally:
         stack.hub.remove_user(name)
-
-
-def container_of(stack: RunningStack, name: str) -> str:
-    return f"{stack.name}-{names.escaped(name)}"
 
 
 def write(browser: Browser, path: str, text: str) -> None:
@@ -71,7 +69,7 @@ def test_a_file_survives_the_removal_of_its_container_and_a_restart_of_everythin
     password = stack.user("keeper")
     with working(stack, "keeper", password) as browser:
         write(browser, "notes.txt", "written before the restart")
-        docker("rm", "--force", container_of(stack, "keeper"))
+        docker("rm", "--force", stack.container("keeper"))
     done = stackgen("down", "-C", stack.directory)
     assert done.returncode == 0, done.stderr
     stack.compose("up", "-d", "--wait")
@@ -86,7 +84,7 @@ def test_what_a_user_sets_in_jupyterlab_outlives_the_server(stack: RunningStack)
         browser.api("PUT", theme, json={"raw": '{"theme": "JupyterLab Dark"}'})
     with working(stack, "tasteful") as browser:
         assert browser.api("GET", theme).json()["settings"] == {"theme": "JupyterLab Dark"}
-        assert listing(browser) == []
+        assert listing(browser) == [WELCOME]
 
 
 def test_the_launcher_offers_sagemath_first_and_asks_nothing_of_the_internet(stack: RunningStack) -> None:
@@ -135,8 +133,8 @@ def test_two_users_files_stay_apart(stack: RunningStack) -> None:
     with working(stack, "first") as first, working(stack, "second") as second:
         write(first, "secret.txt", "of the first")
         write(second, "mine.txt", "of the second")
-        assert listing(first) == ["secret.txt"]
-        assert listing(second) == ["mine.txt"]
+        assert sorted(listing(first)) == [WELCOME, "secret.txt"]
+        assert sorted(listing(second)) == [WELCOME, "mine.txt"]
         answer = second.session.get(f"{first.server}/api/contents/secret.txt", timeout=30)
         assert answer.status_code == 403
         assert "of the first" not in answer.text
@@ -145,7 +143,7 @@ def test_two_users_files_stay_apart(stack: RunningStack) -> None:
 @pytest.mark.parametrize("name", ["li.lei@example.edu", "韩梅梅", "a-b", "a.b", "a_b"])
 def test_names_of_every_kind_get_a_server_and_a_volume_of_their_own(stack: RunningStack, name: str) -> None:
     with working(stack, name) as browser:
-        assert listing(browser) == []
+        assert listing(browser) == [WELCOME]
         write(browser, "whose.txt", name)
         assert read(browser, "whose.txt") == name
         volume = names.volume_name(stack.settings["VOLUME_PREFIX"], name)
@@ -179,7 +177,7 @@ def test_volumes_tells_owner_size_last_use_and_server(stack: RunningStack) -> No
 
 def test_a_server_has_its_limits_and_no_privileges(stack: RunningStack) -> None:
     with working(stack, "limited"):
-        described = json.loads(docker("inspect", container_of(stack, "limited")))[0]
+        described = json.loads(docker("inspect", stack.container("limited")))[0]
     host = described["HostConfig"]
     assert host["Memory"] == 500 * 1024**2
     assert host["CpuQuota"] == 2 * host["CpuPeriod"]
@@ -194,10 +192,10 @@ def test_a_server_has_its_limits_and_no_privileges(stack: RunningStack) -> None:
 
 def test_the_log_of_a_server_that_died_is_kept_until_the_next_start(stack: RunningStack) -> None:
     with working(stack, "unlucky") as browser:
-        container = container_of(stack, "unlucky")
+        container = stack.container("unlucky")
         docker("kill", container)
         assert "jupyterlab" in docker("logs", container).lower() or docker("logs", "--tail", "1", container) is not None
         assert docker("inspect", container, "--format", "{{.State.Status}}") == "exited"
         stack.hub.session.delete(f"{stack.front.url}/hub/api/users/unlucky/server", timeout=60)
         browser.start_server()
-        assert listing(browser) == []
+        assert listing(browser) == [WELCOME]

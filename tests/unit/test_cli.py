@@ -16,7 +16,7 @@ from stackgen.errors import USAGE
 from tests.conftest import STACKGEN, stackgen
 
 COMMANDS = {
-    "init": {"--domain", "--tls", "--auth", "--admin", "--memory", "--language", "--set"},
+    "init": {"--domain", "--tls", "--auth", "--admin", "--memory", "--language", "--set", "--secrets"},
     "render": {"--dir", "-C", "--diff", "--check", "--merge", "--keep-mine"},
     "up": {"--dir"},
     "down": {"--dir"},
@@ -25,10 +25,30 @@ COMMANDS = {
     "url": {"--dir"},
     "smoke": {"--dir", "--user", "--password-stdin", "--json"},
     "add-admin": {"--dir", "--generate", "--password-stdin"},
+    "remove-admin": {"--dir"},
+    "admins": {"--dir", "--json"},
     "volumes": {"--dir", "--json"},
     "base-image": {"--dir", "--image", "--mirror", "--pull", "--force"},
+    "users": set(),
 }
-IN_A_STACK = {command for command, options in COMMANDS.items() if "--dir" in options} - {"base-image"}
+OF_USERS = {
+    "users list": {"--dir", "--json"},
+    "users add": {"--dir", "--generate", "--password-stdin", "--group", "--email"},
+    "users remove": {"--dir", "--volume", "--yes"},
+    "users passwd": {"--dir", "--generate", "--password-stdin"},
+    "users allow": {"--dir"},
+    "users block": {"--dir"},
+    "users import": {"--dir", "--skip-bad", "--output", "--dry-run"},
+    "users export": {"--dir"},
+    "users alias": {"--dir", "--list", "--remove", "--json"},
+}
+OPTIONS: dict[str, set[str]] = COMMANDS | OF_USERS
+ARGUMENTS = {
+    "add-admin": ["ada"], "remove-admin": ["ada"], "users add": ["bob"], "users remove": ["bob"],
+    "users passwd": ["bob"], "users allow": ["bob"], "users block": ["bob"], "users import": ["class.csv"],
+    "users alias": ["--list"],
+}  # fmt: skip
+IN_A_STACK = {command for command, options in OPTIONS.items() if "--dir" in options} - {"base-image"}
 HEAVY = {"docker", "jinja2", "yaml", "requests", "rich", "pydantic", "dotenv", "ssl", "urllib3"}
 
 
@@ -44,13 +64,15 @@ def test_help_lists_every_command_and_only_those() -> None:
     assert set(COMMANDS) <= set(listed)
     assert all(stackgen(command, "--help").returncode == 0 for command in set(listed) - set(COMMANDS))
     assert {"--version", "--verbose", "-v"} <= words_of(done.stdout)
+    listed = re.findall(r"^  ([a-z-]+)  ", stackgen("users", "--help").stdout.partition("Commands:")[2], re.MULTILINE)
+    assert {f"users {command}" for command in listed} == set(OF_USERS)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", OPTIONS)
 def test_help_of_a_command_names_its_options(command: str) -> None:
-    done = stackgen(command, "--help")
+    done = stackgen(*command.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert COMMANDS[command] <= words_of(done.stdout)
+    assert OPTIONS[command] <= words_of(done.stdout)
 
 
 def test_no_command_at_all_shows_the_help() -> None:
@@ -63,7 +85,7 @@ def test_version() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"stackgen {__version__}\n", "")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["up", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["up", "--help"], ["users", "import", "--help"], ["--version"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     """That is what keeps it instant; what a command needs is imported when it runs."""
     code = (
@@ -80,8 +102,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("command", sorted(IN_A_STACK))
 def test_outside_of_a_stack_directory_it_says_where_to_go(command: str, tmp_path: Path) -> None:
-    name = ["ada"] if command == "add-admin" else []
-    done = stackgen(command, *name, cwd=tmp_path)
+    done = stackgen(*command.split(), *ARGUMENTS.get(command, []), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (USAGE, "")
     [(message, hint)] = problems(done.stderr)
     assert message == f"{tmp_path} is no stack directory: it has no .env"
@@ -91,7 +112,19 @@ def test_outside_of_a_stack_directory_it_says_where_to_go(command: str, tmp_path
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["render", "--nonsense"], ["add-admin"], ["url", "surplus"], ["--nonsense"]]
+    "arguments",
+    [
+        ["nonsense"],
+        ["render", "--nonsense"],
+        ["add-admin"],
+        ["url", "surplus"],
+        ["--nonsense"],
+        ["users", "nonsense"],
+        ["users", "add"],
+        ["users", "remove"],
+        ["users", "passwd", "ada", "bob"],
+        ["users", "import"],
+    ],
 )
 def test_a_mistyped_command_is_a_usage_error(arguments: list[str]) -> None:
     done = stackgen(*arguments)

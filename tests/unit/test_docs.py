@@ -33,7 +33,12 @@ def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
         if verb in (None, "COMMAND"):
             continue
         assert verb in group.commands, f"{page.name}: {command}"
-        known = {option for param in group.commands[verb].params for option in param.opts}
+        found = group.commands[verb]
+        rest = words[words.index(verb) + 1 :]
+        if hasattr(found, "commands") and rest:
+            assert rest[0] in found.commands, f"{page.name}: {command}"
+            found = found.commands[rest[0]]
+        known = {option for param in found.params for option in param.opts}
         known |= {option for param in group.params for option in param.opts} | {"--help"}
         for option in re.findall(r"(?<!\S)--?[a-z][a-z-]*", " ".join(words)):
             assert option in known, f"{page.name}: {command}: {option}"

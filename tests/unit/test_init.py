@@ -17,7 +17,7 @@ from stackgen.errors import SETTINGS, USAGE
 from stackgen.settings import TABLE, Settings
 from tests.conftest import STACKGEN, stackgen
 
-TOKENS = {"PROXY_TOKEN", "HUB_API_TOKEN"}
+TOKENS = {"PROXY_TOKEN", "HUB_API_TOKEN", "CRYPT_KEY"}
 QUESTION = re.compile(r"^([A-Z][\w ]+?)(?: \([^)]*\))? \[([^\]]*)\]: ", re.MULTILINE)
 
 
@@ -107,7 +107,7 @@ def test_secrets_are_made_long_different_and_for_the_owner_alone(tmp_path: Path)
     init(tmp_path / "one")
     init(tmp_path / "two")
     found = [value for name in ("one", "two") for value in envfile.read(tmp_path / name / ".env").values()]
-    assert len(set(found)) == 4
+    assert len(set(found)) == 6
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", secret) for secret in found)
     assert stat.S_IMODE((tmp_path / "one/.env").stat().st_mode) == 0o600
 
@@ -121,7 +121,8 @@ def test_secrets_are_made_long_different_and_for_the_owner_alone(tmp_path: Path)
         (["--domain", "https://a.edu"], SETTINGS, "DOMAIN=https://a.edu: must be a bare host name"),
         (["--tls", "files"], SETTINGS, "TLS=files needs TLS_CERT"),
         (["--admin", "a b"], SETTINGS, "ADMIN_USERS=a b: the user name 'a b' must not contain white space"),
-        (["--set", "DATABASE_URL=mysql://a:it's@b/c"], SETTINGS, "the value of DATABASE_URL cannot be written"),
+        (["--set", "LOGIN_SERVICE=Ada's school"], SETTINGS, "the value of LOGIN_SERVICE cannot be written"),
+        (["--auth", "shibboleth"], SETTINGS, "AUTH=shibboleth: must be one of accounts, piculator"),
     ],
 )
 def test_a_bad_flag_writes_nothing(tmp_path: Path, arguments: list[str], exit_code: int, message: str) -> None:
@@ -205,22 +206,21 @@ def test_on_a_terminal_it_asks_at_most_six_questions_each_with_an_answer_to_take
     terminal, code = answers(tmp_path)
     assert code == 0
     assert QUESTION.findall(terminal.seen) == [
-        ("Domain", "localhost"), ("Language", "en"), ("TLS mode", "self-signed"), ("First admin", "admin"),
-        ("Memory per user", "500M"),
+        ("Domain", "localhost"), ("Language", "en"), ("TLS mode", "self-signed"), ("Login method", "accounts"),
+        ("First admin", "admin"), ("Memory per user", "500M"),
     ]  # fmt: skip
     assert len([setting for setting in TABLE if setting.question]) <= 6
     assert envfile.read(tmp_path / ".env").keys() == TOKENS | {"ADMIN_USERS"}
-    for setting in TABLE:
-        if setting.question and len(setting.choices) != 1:
-            assert setting.help in terminal.seen
+    assert all(setting.help in terminal.seen for setting in TABLE if setting.question)
 
 
 def test_answers_are_stored(tmp_path: Path) -> None:
-    _, code = answers(tmp_path, "a.edu", "zh", "off", "Ada", "1G")
+    _, code = answers(tmp_path, "a.edu", "zh", "off", "pam", "Ada", "1G")
     assert code == 0
     stored = envfile.read(tmp_path / ".env")
     assert {key: value for key, value in stored.items() if key not in TOKENS} == {
-        "DOMAIN": "a.edu", "STACK_LANGUAGE": "zh", "TLS": "off", "ADMIN_USERS": "Ada", "MEM_LIMIT": "1G",
+        "DOMAIN": "a.edu", "STACK_LANGUAGE": "zh", "TLS": "off", "AUTH": "pam", "ADMIN_USERS": "Ada",
+        "MEM_LIMIT": "1G",
     }  # fmt: skip
 
 

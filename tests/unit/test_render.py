@@ -9,11 +9,24 @@ from pathlib import Path, PurePath
 
 import pytest
 import yaml
-from unit_support import REGISTRIES, ROOT, SECRETS, TOKEN, compose, configuration, contents, init, settings, tool
+from unit_support import (
+    LOGGED_IN,
+    REGISTRIES,
+    ROOT,
+    SECRETS,
+    TOKEN,
+    compose,
+    configuration,
+    contents,
+    init,
+    settings,
+    tool,
+)
 
 from stackgen import envfile
+from stackgen import render as rendering
 from stackgen.render import is_operators, render
-from stackgen.settings import TABLE
+from stackgen.settings import BY_KEY, TABLE
 
 GOLDEN = Path(__file__).parent / "golden"
 CHOICES = {
@@ -22,7 +35,10 @@ CHOICES = {
     "tls-off": {"TLS": "off", "BIND_ADDRESS": "127.0.0.1", "HTTP_PORT": "8000"},
     "own-sage-image": {"SAGE_IMAGE": "registry.example.edu/math/sage:10.8"},
     "chinese": {"STACK_LANGUAGE": "zh"},
+    "piculator": {"AUTH": "piculator", "ADMIN_USERS": "Ada,bob"} | LOGGED_IN["piculator"],
+    "pam": {"AUTH": "pam"},
 }
+STRUCTURE = {"TLS", "AUTH"}  # choices that are written out, because they change more than a value
 SHOWN = ("compose.yaml", "nginx/nginx.conf")
 
 choice = pytest.mark.parametrize("choice", CHOICES)
@@ -34,8 +50,7 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {}
     for name, chosen in CHOICES.items():
         made[name] = tmp_path_factory.mktemp(name) / "stack"
-        pairs = [f"{key}={value}" for key, value in (SECRETS | chosen).items()]
-        init(made[name], *[word for pair in pairs for word in ("--set", pair)])
+        init(made[name], **SECRETS | chosen)
     return made
 
 
@@ -102,12 +117,16 @@ def test_values_stay_references(choice: str, stacks: dict[str, Path]) -> None:
     for line in text.splitlines():
         for key in re.findall(r"^\s+([A-Z_]+): ", line):
             value = line.partition(": ")[2].strip('"')
-            assert (value.startswith("${") and "}" in value) or (
-                key == "TLS" and value == CHOICES[choice].get(key, value)
-            )
+            if key in STRUCTURE:
+                assert value == settings(**CHOICES[choice])[key]
+            elif key == "AUTHENTICATOR_CLASS":
+                assert value == settings(**CHOICES[choice]).login.authenticator
+            else:
+                assert value.startswith("${")
+                assert "}" in value
     referred = set(re.findall(r"\$\{([A-Z_]+)", text))
     assert referred <= {setting.key for setting in TABLE}
-    stored = CHOICES[choice].keys() - {"TLS"}
+    stored = CHOICES[choice].keys() - STRUCTURE - {"ADMIN_USERS"}
     assert stored <= referred
     assert not any(CHOICES[choice][key] in text for key in stored - {"STACK_LANGUAGE", "BIND_ADDRESS"})
 
@@ -125,7 +144,7 @@ def test_the_files_read_as_if_written_by_hand(choice: str, path: str, stacks: di
 
 
 def test_a_value_of_another_deployment_changes_no_structure() -> None:
-    """Only TLS and SAGE_IMAGE decide about structure: everything else may be edited without a render."""
+    """Only TLS, AUTH and SAGE_IMAGE decide about structure: other values may be edited without a render."""
     here = PurePath("/srv/stack")
     usual = render(settings(), here)
     other = settings(
@@ -134,7 +153,23 @@ def test_a_value_of_another_deployment_changes_no_structure() -> None:
         APT_MIRROR="http://10.0.0.7/debian", PIP_INDEX_URL="http://10.0.0.7/simple", DATABASE_URL="postgresql://db/hub",
     )  # fmt: skip
     changed = {path for path, content in render(other, here).items() if content != usual[path]}
-    assert changed == {"stackgen.service"}
+    assert changed == {"stackgen.service", "hub/admins"}
+
+
+def test_the_hub_reads_its_admins_from_a_file() -> None:
+    """Normalised, one a line, in the order of .env; and a new admin needs no new container."""
+    here = PurePath("/srv/stack")
+    nobody, some = render(settings(), here), render(settings(ADMIN_USERS="Zoë,ada,李雷"), here)
+    assert nobody["hub/admins"] == b""
+    assert some["hub/admins"].decode() == "zoë\nada\n李雷\n"
+    assert {path for path in some if some[path] != nobody[path]} == {"hub/admins"}
+
+
+def test_the_hub_and_stackgen_write_names_alike(stacks: dict[str, Path]) -> None:
+    """One source: the hub's image holds stackgen's own module, and the checkout no second copy of it."""
+    copied = "images/hub/stackgen_hub/names.py"
+    assert (stacks["default"] / copied).read_bytes() == (ROOT / "generator/stackgen/names.py").read_bytes()
+    assert not (ROOT / copied).exists()
 
 
 def test_rendering_is_pure() -> None:
@@ -161,10 +196,11 @@ def test_what_is_written_is_what_is_rendered(choice: str, stacks: dict[str, Path
 
 @choice
 def test_no_secret_leaves_env(choice: str, stacks: dict[str, Path]) -> None:
+    secrets = SECRETS | {key: value for key, value in CHOICES[choice].items() if BY_KEY[key].secret}
     for path, content in contents(stacks[choice]).items():
         if path != ".env":
-            assert not any(secret.encode() in content for secret in SECRETS.values()), path
-    assert envfile.read(stacks[choice] / ".env").items() >= SECRETS.items()
+            assert not any(secret.encode() in content for secret in secrets.values()), path
+    assert envfile.read(stacks[choice] / ".env").items() >= secrets.items()
 
 
 @choice
@@ -175,12 +211,12 @@ def test_no_address_of_a_machine_is_written_down(choice: str, stacks: dict[str, 
             continue
         for found in re.findall(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])", content.decode()):
             address = ipaddress.ip_address(found)
-            assert address.is_unspecified or address.is_loopback or is_version(found, content.decode()), (path, found)
+            assert address.is_unspecified or address.is_loopback or is_number(found, content.decode()), (path, found)
 
 
-def is_version(found: str, text: str) -> bool:
-    """Whether what looks like an address is the version of a package, as in a requirements file."""
-    return f"=={found}" in text
+def is_number(found: str, text: str) -> bool:
+    """Whether what looks like an address is the version of a package or the number of a standard's section."""
+    return bool(re.search(rf"(==|\bsections? ){re.escape(found)}", text))
 
 
 def test_no_file_names_a_package_registry(stacks: dict[str, Path]) -> None:
@@ -198,7 +234,7 @@ def test_the_stack_directory_is_complete_in_itself(stacks: dict[str, Path]) -> N
     """`docker compose up` needs neither stackgen nor its checkout."""
     images = stacks["default"] / "images"
     sources = []
-    for line in (images / "Dockerfile").read_text(encoding="utf-8").splitlines():
+    for line in (images / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
         words = shlex.split(line) if line.startswith("COPY ") else []
         if words and not any(word.startswith("--from=") for word in words):
             sources += [word for word in words[1:-1] if not word.startswith("--")]
@@ -224,12 +260,43 @@ def test_the_hubs_configuration_is_plain_python(stacks: dict[str, Path]) -> None
         assert (directory / "hub/jupyterhub_config.py").read_bytes() == shipped
 
 
+def labels(chosen: dict[str, str]) -> dict[str, str]:
+    """The label of each service that carries one."""
+    services = yaml.safe_load(render(settings(**chosen), PurePath("/srv/stack"))["compose.yaml"])["services"]
+    return {
+        name: service["labels"]["stackgen.configuration"] for name, service in services.items() if "labels" in service
+    }
+
+
 def test_a_changed_configuration_restarts_its_container() -> None:
-    """Compose does not see a change in a mounted file; a label with the file's digest makes it."""
-    here = PurePath("/srv/stack")
-    labels = [
-        yaml.safe_load(render(chosen, here)["compose.yaml"])["services"]["nginx"]["labels"]
-        for chosen in (settings(), settings(TLS="off"), settings(DOMAIN="a.edu"))
-    ]
-    assert labels[0] != labels[1]
-    assert labels[0] == labels[2]
+    """Compose does not see a change in a mounted file; a label with a digest of the folder makes it."""
+    usual = labels({})
+    assert usual.keys() == {"nginx", "hub"}
+    assert labels({"DOMAIN": "a.edu", "ADMIN_USERS": "ada"}) == usual
+    assert labels({"TLS": "off"}) == {"hub": usual["hub"], "nginx": labels({"TLS": "off"})["nginx"]}
+    assert labels({"TLS": "off"})["nginx"] != usual["nginx"]
+
+
+@pytest.mark.parametrize(
+    ("path", "service"),
+    [
+        ("hub/jupyterhub_config.py", "hub"), ("hub/a/file/of/a/later/version", "hub"), ("nginx/nginx.conf", "nginx"),
+        ("hub/config.d/README.md", None), ("nginx/conf.d/README.md", None), ("images/Dockerfile", None),
+    ],
+)  # fmt: skip
+def test_every_file_that_a_container_has_mounted_counts(
+    path: str, service: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the operator's own, which are never written again, and images, which Compose builds."""
+    usual = labels({})
+    shipped = {name: content for name, content in rendering._shipped().items() if name != f"{path}.j2"}
+    shipped[path] = b"another version\n"
+    monkeypatch.setattr(rendering, "_shipped", lambda: shipped)
+    assert {name for name, label in labels({}).items() if label != usual[name]} == ({service} if service else set())
+
+
+def test_a_packages_own_tests_are_not_shipped(tmp_path: Path) -> None:
+    for path in ("hub/package/tests/test_it.py", "hub/package/it.py", "hub/package/latests/it.py"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    assert {path for path, _ in rendering._walk(tmp_path)} == {"hub/package/it.py", "hub/package/latests/it.py"}

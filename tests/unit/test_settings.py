@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from unit_support import ROOT, SECRETS, TOKEN, problems, settings
 
 from stackgen import envfile
+from stackgen.checks import memory_bytes
 from stackgen.errors import SETTINGS, StackgenError
 from stackgen.reference import env_example, settings_page
 from stackgen.render import render
-from stackgen.settings import BY_KEY, TABLE, Settings, memory_bytes
+from stackgen.settings import BY_KEY, TABLE, Settings
 from tests.conftest import stackgen
 
 
@@ -51,7 +52,7 @@ BAD = [
     ("STACK_LANGUAGE", "fr", "must be en or zh"),
     ("STACK_NAME", "Lab 1", "must be 1 to 30 lower case letters and digits"),
     ("STACK_NAME", "my-lab", "must be 1 to 30 lower case letters and digits"),
-    ("AUTH", "ldap", "must be accounts"),
+    ("AUTH", "shibboleth", "must be one of accounts, piculator, oidc, github"),
     ("ADMIN_USERS", "ada,,bob", "a user name must not be empty"),
     ("ADMIN_USERS", "ada, bob", "must not begin or end with white space"),
     ("MEM_LIMIT", "500", "must be a number with a unit, K, M, G or T"),
@@ -64,8 +65,44 @@ BAD = [
     ("IDLE_TIMEOUT", "1h", "must be a whole number from 0"),
     ("VOLUME_PREFIX", "jupyterhub-user", "with a `-` at the end"),
     ("SAGE_IMAGE", "Sage:latest", "must be an image name in lower case"),
+    ("UI", "tree", "must be lab or notebook"),
+    ("SAGE_EXTRA_PIP", "pandas; rm -rf /", "must be names of Python packages separated by spaces"),
+    ("SAGE_EXTRA_PIP", "--index-url=evil", "must be names of Python packages"),
+    ("SAGE_EXTRA_PIP", "git+https://example.edu/x", "must be names of Python packages"),
+    ("SAGE_EXTRA_APT", "gcc,g++", "must be names of Debian packages separated by spaces"),
+    ("SAGE_EXTRA_APT", "-o APT::Foo=1", "must be names of Debian packages"),
     ("APT_MIRROR", "mirror.example.edu", "must be a URL"),
     ("PIP_INDEX_URL", "mirror.example.edu/simple", "must be a URL"),
+    ("PIP_INDEX_URL", "https://", "must be a URL"),
+    ("PIP_INDEX_URL", "https://[::1/simple", "must be a URL"),
+    ("PIP_INDEX_URL", "https://mirror:port/simple", "must be a URL"),
+    ("ALLOW_ALL", "yes", "must be true or false"),
+    ("ALLOW_SIGNUP", "True", "must be true or false"),
+    ("ALLOWED_GROUPS", "teachers, students", "without blanks around them"),
+    ("ALLOWED_GROUPS", "teachers,,students", "must be names separated by commas"),
+    ("ADMIN_GROUPS", "teachers,", "must be names separated by commas"),
+    ("OAUTH_CLIENT_ID", "my client", "must be printable ASCII characters without spaces"),
+    ("OAUTH_CALLBACK_URL", "jupyter.example.edu", "must be a URL that begins with http:// or https://"),
+    ("OAUTH_SCOPES", "openid, écrire", "must be scopes separated by spaces"),
+    ("USERNAME_CLAIM", "email sub", "must be the name of one claim"),
+    ("GROUPS_CLAIM", "groups,roles", "must be the name of one claim"),
+    ("LOGIN_SERVICE", "Our\tschool", "without control characters"),
+    ("PICULATOR_URL", "http://piculator.example.edu", "must begin with https://, because over http others could read"),
+    ("PICULATOR_TOKEN_URL", "http://piculator.example.edu/token", "must begin with https://"),
+    ("OIDC_ISSUER", "http://login.example.edu", "must begin with https://"),
+    ("OIDC_ISSUER", "login.example.edu", "must be a URL"),
+    ("GITLAB_URL", "ftp://gitlab.example.edu", "must be a URL"),
+    ("GOOGLE_DOMAINS", "example.edu,@example.edu", "must be a host name in lower case"),
+    ("AZUREAD_TENANT", "common", "must be 32 hexadecimal digits in groups of 8-4-4-4-12"),
+    ("CILOGON_IDPS", "example.edu", "must be entity ids, which begin with https:// or urn:"),
+    ("LDAP_SERVER", "ldaps://ldap.example.edu", "must be a bare host name"),
+    ("LDAP_TLS", "off", "must be ldaps or start-tls"),
+    ("LDAP_PORT", "0", "must be a whole number from 1 to 65535"),
+    ("LDAP_BIND_DN", "uid=username,ou=people", "must contain {username} once"),
+    ("LDAP_BIND_DN", "uid={username},cn={username}", "must contain {username} once"),
+    ("LDAP_BIND_DN", "uid={username},ou={unit}", "must contain {username} once"),
+    ("LDAP_SEARCH_BASE", "people", "must be a DN"),
+    ("LDAP_USER_ATTRIBUTE", "(uid)", "must be the name of an attribute"),
 ]
 
 
@@ -82,8 +119,13 @@ GOOD = [
     ("MEM_LIMIT", "1.5G"), ("MEM_LIMIT", "128M"), ("MEM_LIMIT", "131072K"), ("CPU_LIMIT", "0.5"),
     ("BIND_ADDRESS", "127.0.0.1"), ("BIND_ADDRESS", "[::]"), ("BIND_ADDRESS", "[::1]"), ("IDLE_TIMEOUT", "0"),
     ("SAGE_IMAGE", "registry.example.edu:5000/math/sage:10.8"), ("SAGE_IMAGE", "sage@sha256:" + "0a" * 32),
+    ("SAGE_EXTRA_PIP", "pandas seaborn[stats]>=0.13,<1 zope.interface==7.*"), ("SAGE_EXTRA_APT", "g++ libc6-dev"),
     ("VOLUME_PREFIX", "lab.2_user-"), ("APT_MIRROR", "http://10.0.0.7/debian"), ("ADMIN_USERS", "Ada,李雷"),
     ("DATABASE_URL", "postgresql+psycopg://hub:secret@db/hub"),
+    ("AZUREAD_TENANT", "0000AAAA-11bb-cccc-dd22-eeeeee333333"),
+    ("GROUPS_CLAIM", "https://example.edu/groups"), ("LOGIN_SERVICE", "学校 / Our school"),
+    ("LDAP_BIND_DN", "{username}@example.edu"), ("LDAP_BIND_DN", "uid={username},ou=people,dc=example,dc=edu"),
+    ("CILOGON_IDPS", "urn:mace:example.edu https://idp.example.edu/"), ("GOOGLE_DOMAINS", "example.edu"),
 ]  # fmt: skip
 
 
@@ -151,10 +193,12 @@ def test_settings_that_contradict_one_another_are_refused() -> None:
     [problem] = refusal(HTTP_PORT="8080", HTTPS_PORT="8080").problems
     assert problem.message == "HTTP_PORT and HTTPS_PORT are both 8080"
     assert settings(TLS="off", HTTP_PORT="443")["HTTP_PORT"] == "443"
+    [problem] = refusal(SAGE_IMAGE="sage:10.8", SAGE_EXTRA_APT="gcc").problems
+    assert problem.message == "SAGE_EXTRA_APT has no effect with SAGE_IMAGE, which is not built here"
 
 
 def test_a_missing_secret_says_how_to_get_one() -> None:
-    with pytest.raises(StackgenError, match="PROXY_TOKEN is missing; HUB_API_TOKEN is missing") as refused:
+    with pytest.raises(StackgenError, match=r"^PROXY_TOKEN is missing; HUB_API_TOKEN is missing; CRYPT") as refused:
         Settings({})
     assert refused.value.problems[0].hint == "run `stackgen init` again: it makes what is missing"
 
@@ -170,7 +214,7 @@ def test_everything_wrong_is_said_at_once_and_no_secret_with_it(tmp_path: Path) 
         assert done.returncode == SETTINGS
         found = problems(done.stderr)
         said = [re.split("[ :=]", message)[0] for message, _ in found]
-        assert said == ["MEMLIMIT", "DOMAIN", "MEM_LIMIT", "DATABASE_URL", "PROXY_TOKEN", "HUB_API_TOKEN"]
+        assert said == ["MEMLIMIT", "DOMAIN", "MEM_LIMIT", "DATABASE_URL", "PROXY_TOKEN", "HUB_API_TOKEN", "CRYPT_KEY"]
         assert all(hint for _, hint in found)
         assert done.stdout == ""
         assert not any(secret in done.stderr for secret in (TOKEN[:20], "hunter2"))

@@ -13,11 +13,9 @@ from unit_support import ROOT, SECRETS, contents, init
 
 from stackgen import __version__
 
-CHOICES = [word for key, value in SECRETS.items() for word in ("--set", f"{key}={value}")]
 
-
-def run(*argv: str | Path, cwd: Path | str = "/") -> str:
-    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+def run(*argv: str | Path, cwd: Path | str = "/", stdin: str = "") -> str:
+    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False, input=stdin)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -57,7 +55,9 @@ def test_the_wheel_holds_the_package_and_the_files_that_it_renders(wheel: Path) 
         names = set(archive.namelist())
     shipped = {str(path.relative_to(ROOT)) for top in ("compose", "images") for path in (ROOT / top).rglob("*")}
     expected = {
-        f"stackgen/data/{name}" for name in shipped if (ROOT / name).is_file() and "__pycache__" not in name
+        f"stackgen/data/{name}"
+        for name in shipped
+        if (ROOT / name).is_file() and not {"__pycache__", "tests"} & set(Path(name).parts)
     } | {f"stackgen/{path.name}" for path in (ROOT / "generator/stackgen").glob("*.py")}
     assert {name for name in names if ".dist-info/" not in name} == expected
 
@@ -77,10 +77,11 @@ def test_the_command_works_from_the_wheel_alone(installed: Path) -> None:
 
 def test_the_wheel_renders_what_the_checkout_renders(installed: Path, tmp_path: Path) -> None:
     directory = tmp_path / "stack"
-    run(installed / "stackgen", "init", directory, *CHOICES)
+    secrets = "".join(f"{key}={value}\n" for key, value in SECRETS.items())
+    run(installed / "stackgen", "init", directory, "--secrets", "-", stdin=secrets)
     from_wheel = contents(directory)
     shutil.rmtree(directory)
-    init(directory, *CHOICES)
+    init(directory, **SECRETS)
     assert from_wheel == contents(directory)
 
 

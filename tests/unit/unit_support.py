@@ -9,12 +9,49 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stackgen import envfile
 from stackgen.settings import BY_KEY, Settings
 from tests.conftest import stackgen
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "t0kEn_-" * 6 + "A"  # 43 characters of [A-Za-z0-9_-], as `init` makes them
-SECRETS = {"PROXY_TOKEN": TOKEN, "HUB_API_TOKEN": TOKEN[::-1]}
+SECRETS = {"PROXY_TOKEN": TOKEN, "HUB_API_TOKEN": TOKEN[::-1], "CRYPT_KEY": TOKEN.swapcase()}
+
+# for each login a .env that an operator could have written
+LOGGED_IN: dict[str, dict[str, str]] = {
+    "accounts": {"ALLOW_SIGNUP": "true"},
+    "piculator": {
+        "PICULATOR_URL": "https://piculator.example.edu", "OAUTH_CLIENT_ID": "clubs-sage",
+        "OAUTH_CLIENT_SECRET": "piculators-word", "ALLOWED_GROUPS": "members,guests", "ADMIN_GROUPS": "board",
+    },
+    "oidc": {
+        "OIDC_ISSUER": "https://login.example.edu/realms/school", "OAUTH_CLIENT_ID": "jupyterhub",
+        "OAUTH_CLIENT_SECRET": "oidcs-word", "ADMIN_GROUPS": "Domain Admins", "USERNAME_CLAIM": "preferred_username",
+    },
+    "github": {"OAUTH_CLIENT_ID": "Iv1.8a61", "OAUTH_CLIENT_SECRET": "githubs-word", "ALLOWED_GROUPS": "our-school"},
+    "gitlab": {
+        "GITLAB_URL": "https://gitlab.example.edu", "OAUTH_CLIENT_ID": "8a61", "OAUTH_CLIENT_SECRET": "gitlabs-word",
+        "ALLOWED_GROUPS": "maths/teachers", "OAUTH_SCOPES": "read_api openid",
+    },
+    "google": {
+        "OAUTH_CLIENT_ID": "8a61.apps", "OAUTH_CLIENT_SECRET": "googles-word", "ALLOW_ALL": "true",
+        "GOOGLE_DOMAINS": "example.edu,students.example.edu",
+    },
+    "azuread": {
+        "AZUREAD_TENANT": "0000aaaa-11bb-cccc-dd22-eeeeee333333", "OAUTH_CLIENT_ID": "8a61",
+        "OAUTH_CLIENT_SECRET": "azures~word", "ALLOW_ALL": "true", "GROUPS_CLAIM": "roles",
+    },
+    "cilogon": {
+        "CILOGON_IDPS": "https://idp.example.edu/shibboleth urn:mace:incommon:example.edu",
+        "OAUTH_CLIENT_ID": "cilogon:/client_id/8a61", "OAUTH_CLIENT_SECRET": "cilogons-word", "ALLOW_ALL": "true",
+    },
+    "ldap": {
+        "LDAP_SERVER": "ldap.example.edu", "LDAP_SEARCH_BASE": "ou=people,dc=example,dc=edu",
+        "LDAP_SEARCH_USER": "cn=hub,dc=example,dc=edu", "LDAP_SEARCH_PASSWORD": "ldaps word, with blanks",
+        "ALLOWED_GROUPS": "cn=a,ou=groups,dc=edu;cn=b,ou=groups,dc=edu",
+    },
+    "pam": {},
+}  # fmt: skip
 
 # the places that packages and images are downloaded from, in pieces so that no file of the project names them
 REGISTRIES = re.compile(
@@ -31,7 +68,7 @@ REGISTRIES = re.compile(
 
 
 def settings(**stored: str) -> Settings:
-    """Settings of a .env that holds these and the two secrets."""
+    """Settings of a .env that holds these and the generated secrets."""
     return Settings(SECRETS | stored)
 
 
@@ -80,9 +117,14 @@ def configuration(directory: Path) -> dict[str, Any]:
     return loaded
 
 
-def init(directory: Path, *arguments: str) -> None:
-    """`stackgen init` that must work."""
-    done = stackgen("init", directory, *arguments)
+def init(directory: Path, *arguments: str, **given: str) -> None:
+    """`stackgen init` that must work, with settings given as a user gives them: the secret ones on standard input."""
+    secret = {key: value for key, value in given.items() if BY_KEY[key].secret}
+    words = [word for key in given.keys() - secret for word in ("--set", f"{key}={given[key]}")]
+    if secret:
+        words += ["--secrets", "-"]
+    lines = "".join(envfile.line(key, value) + "\n" for key, value in secret.items())
+    done = stackgen("init", directory, *arguments, *words, stdin=lines)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,0 +1,140 @@
+"""A user's server: what a new user finds there, and that it answers at once, whatever else goes on."""
+
+from collections.abc import Iterator
+
+import pytest
+from test_work import listing, read, working, write
+
+from stackgen.smoke import Browser, Channel
+from tests.conftest import RunningStack, docker
+
+NOTEBOOK = {
+    "cells": [
+        {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# 三角函数"},
+        {"cell_type": "code", "id": "b", "metadata": {}, "outputs": [], "execution_count": None, "source": "sin(1)"},
+    ],
+    "metadata": {"kernelspec": {"name": "sagemath", "display_name": "SageMath 10.8", "language": "sage"}},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
+
+
+@pytest.fixture(scope="module")
+def browser(stack: RunningStack) -> Iterator[Browser]:
+    with working(stack, "reader") as browser:
+        yield browser
+
+
+def answers(page: Channel, cell: str) -> list[tuple[str, str]]:
+    """What a page gets of a cell's output: kind and text of each message, to the end of the cell."""
+    got: list[tuple[str, str]] = []
+    while ("status", "idle") not in got:
+        message = page.receive()
+        if message["channel"] == "iopub" and message["parent_header"].get("msg_id") == cell:
+            content = message["content"]
+            got.append((message["msg_type"], content.get("execution_state") or content.get("text") or ""))
+    return got
+
+
+def test_the_first_output_of_a_new_kernel_is_complete(browser: Browser) -> None:
+    """However soon the first cell comes: the page hears the kernel from the first message on."""
+    for _ in range(3):
+        kernel = browser.start_kernel()
+        page = browser.open_channel(kernel)
+        whole = [("status", "busy"), ("execute_input", ""), ("stream", "2\n"), ("status", "idle")]
+        assert answers(page, page.send("print(1 + 1)")) == whole
+        page.close()
+        browser.api("DELETE", f"/api/kernels/{kernel}")
+
+
+def test_a_page_may_join_a_kernel_that_computes_and_another_may_leave(browser: Browser) -> None:
+    """Both pages see the end of the cell; after a restart, which changes nothing for a page, both see the next one."""
+    kernel = browser.start_kernel()
+    first = browser.open_channel(kernel)
+    cell = first.send("print('begin', flush=True); sleep(3); print('end')")
+    while first.receive()["msg_type"] != "stream":
+        pass
+    second = browser.open_channel(kernel)
+    assert ("stream", "end\n") in answers(second, cell)
+    assert ("stream", "end\n") in answers(first, cell)
+    browser.api("POST", f"/api/kernels/{kernel}/restart")
+    cell = second.send("print(2)")
+    assert ("stream", "2\n") in answers(second, cell)
+    assert ("stream", "2\n") in answers(first, cell)
+    first.close()
+    assert ("stream", "3\n") in answers(second, second.send("print(3)"))
+
+
+def test_a_folder_can_be_listed_while_a_program_writes_and_removes_files_in_it(
+    stack: RunningStack, browser: Browser
+) -> None:
+    """JupyterLab says "Directory not found" and leaves the folder if a single listing fails."""
+    program = """
+import os
+for name in range(40):
+    open(f"kept-{name}", "w").close()
+while True:
+    for name in range(60):
+        open(f"passing-{name}", "w").close()
+    for name in range(60):
+        os.rename(f"passing-{name}", f"passing-by-{name}")
+    for name in range(60):
+        os.unlink(f"passing-by-{name}")
+"""
+    container = stack.container("reader")
+    docker("exec", container, "mkdir", "busy")
+    docker("exec", "--detach", "--workdir", "/home/sage/notebooks/busy", container, "python", "-c", program)
+    docker("exec", container, "sh", "-c", "until [ -e busy/kept-39 ]; do sleep 0.1; done")
+    for _ in range(100):
+        listed = {item["name"] for item in browser.api("GET", "/api/contents/busy").json()["content"]}
+        assert {f"kept-{name}" for name in range(40)} <= listed
+    docker("exec", container, "pkill", "-f", "passing-by")
+    answer = browser.session.get(f"{browser.server}/api/contents/nowhere", timeout=30)
+    assert answer.status_code == 404
+
+
+def test_both_interfaces_and_all_that_goes_with_them_are_there(browser: Browser) -> None:
+    """JupyterLab and Notebook 7, terminals, files up and down, a notebook as a web page; only formats that work."""
+    for page in ("lab", "tree", "edit/notes.txt", "terminals/1"):
+        assert browser.api("GET", f"/{page}").headers["Content-Type"].startswith("text/html")
+    terminal = browser.api("POST", "/api/terminals").json()["name"]
+    browser.api("DELETE", f"/api/terminals/{terminal}")
+    write(browser, "数据.txt", "1, 2, 3")
+    assert browser.api("GET", "/files/数据.txt").content == b"1, 2, 3"
+    browser.api("PUT", "/api/contents/课.ipynb", json={"type": "notebook", "content": NOTEBOOK})
+    formats = browser.api("GET", "/api/nbconvert").json()
+    assert set(formats) == {"html", "markdown", "notebook", "script", "slides"}
+    for format in formats:
+        assert browser.api("GET", f"/nbconvert/{format}/课.ipynb").content, format
+    assert "三角函数" in browser.api("GET", "/nbconvert/html/课.ipynb").text
+
+
+def test_an_idle_user_needs_less_than_100_mb(stack: RunningStack) -> None:
+    """Of the whole container, JupyterLab's first page and all that it asks for included; shared pages count once."""
+    with working(stack, "idler") as browser:
+        for path in (
+            "/lab/api/settings",
+            "/lab/api/translations/zh_CN",
+            "/api/kernelspecs",
+            "/api/contents",
+            "/api/me",
+        ):
+            browser.api("GET", path)
+        sizes = docker("exec", stack.container("idler"), "sh", "-c", "cat /proc/[0-9]*/smaps_rollup | grep ^Pss:")
+        assert sum(int(line.split()[1]) for line in sizes.splitlines()) < 100 * 1024, sizes
+
+
+def test_a_new_user_finds_the_welcome_notebook_and_may_remove_it(stack: RunningStack) -> None:
+    """It does not come back; nor do files that are called like Python's own modules keep the server from starting."""
+    welcome = docker("run", "--rm", f"{stack.name}/sage", "ls", "/opt/stackgen/welcome/en").splitlines()
+    assert welcome
+    password = stack.user("newcomer")
+    with working(stack, "newcomer", password) as browser:
+        assert listing(browser) == welcome
+        for name in welcome:
+            browser.api("DELETE", f"/api/contents/{name}")
+        for module in ("random.py", "json.py", "tornado.py"):
+            write(browser, module, "raise SystemExit('not the module that you wanted')")
+    with working(stack, "newcomer") as browser:
+        assert sorted(listing(browser)) == ["json.py", "random.py", "tornado.py"]
+        assert read(browser, "random.py").startswith("raise")

@@ -1,0 +1,201 @@
+"""Who is which user on the hub: no two people are ever the same, however names change, and blocks and lists hold."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from hub_package import database
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jupyterhub import orm
+from stackgen_hub import people
+from stackgen_hub.accounts import AccountsAuthenticator
+from stackgen_hub.names import user_name
+from stackgen_hub.providers import GitHubAuthenticator, PiculatorAuthenticator
+from tornado import web
+
+PROVIDER = "oidc https://login.example.edu"
+NAMES = ["ada", "bob", "bob2", "cleo"]
+
+# what happens at a club's account service in a year: people log in under names that they change and swap, or that look
+# the same, and the operator hands out aliases
+login = st.tuples(st.just("login"), st.sampled_from("12345"), st.sampled_from([*NAMES, "Ada", "ＡDA"]))  # noqa: RUF001
+alias = st.tuples(st.just("alias"), st.sampled_from(NAMES), st.sampled_from(NAMES))
+unalias = st.tuples(st.just("unalias"), st.sampled_from(NAMES), st.just(""))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(login | alias, max_size=25))
+def test_no_two_people_of_a_provider_are_ever_the_same_user(history: list[tuple[str, str, str]]) -> None:
+    """Whatever names people log in under, and whatever aliases are set between: whose volume it is never changes."""
+    with database() as db:
+        owner: dict[str, str] = {}  # user -> subject
+        for what, first, second in history:
+            try:
+                if what == "alias":
+                    people.set_alias(db, PROVIDER, first, second)
+                    continue
+                name = people.user_of(db, PROVIDER, first, user_name(second))
+            except people.Taken:
+                continue
+            people.bind(db, PROVIDER, first, name)
+            bound = {row.name: row.subject for row in db.query(people.Identity)}
+            assert len(bound) == db.query(people.Identity).count()
+            assert bound[name] == first
+            owner.setdefault(name, first)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(alias | unalias, max_size=12))
+def test_in_a_directory_without_subjects_aliases_alone_keep_people_apart(history: list[tuple[str, str, str]]) -> None:
+    with database() as db:
+        for what, first, second in history:
+            if what == "unalias":
+                people.remove_alias(db, "ldap", first)
+                continue
+            try:
+                people.set_alias(db, "ldap", first, second)
+            except people.Taken:
+                continue
+        users = []
+        for name in NAMES:
+            try:
+                users.append(people.user_of(db, "ldap", None, name))
+            except people.Taken:
+                continue
+        assert len(set(users)) == len(users)
+
+
+def test_whoever_is_renamed_at_the_provider_keeps_their_user() -> None:
+    with database() as db:
+        people.bind(db, PROVIDER, "17", people.user_of(db, PROVIDER, "17", "ada"))
+        assert people.user_of(db, PROVIDER, "17", "ada.lovelace") == "ada"
+
+
+def test_a_name_that_was_given_away_at_the_provider_does_not_lead_to_the_first_ones_volume() -> None:
+    with database() as db:
+        people.bind(db, PROVIDER, "17", "ada")
+        with pytest.raises(people.Taken, match="belongs to somebody else"):
+            people.user_of(db, PROVIDER, "99", "ada")
+
+
+def test_of_two_who_log_in_under_one_name_at_the_same_moment_one_is_refused() -> None:
+    with database() as db:
+        assert people.user_of(db, PROVIDER, "1", "ada") == people.user_of(db, PROVIDER, "2", "ada") == "ada"
+        people.bind(db, PROVIDER, "1", "ada")
+        with pytest.raises(people.Taken):
+            people.bind(db, PROVIDER, "2", "ada")
+
+
+def test_an_alias_leads_to_the_old_user_and_bars_the_one_who_has_that_name_at_the_provider() -> None:
+    with database() as db:
+        # cleo logged in before the operator thought of the alias
+        people.bind(db, PROVIDER, "3", people.user_of(db, PROVIDER, "3", "cleo.k"))
+        people.set_alias(db, PROVIDER, "cleo.k", "cleo")
+        people.bind(db, PROVIDER, "3", people.user_of(db, PROVIDER, "3", "cleo.k"))
+        assert people.user_of(db, PROVIDER, "3", "cleo.k") == "cleo"
+        with pytest.raises(people.Taken):
+            people.user_of(db, PROVIDER, "4", "cleo")
+        with pytest.raises(people.Taken, match=r"cleo is whoever logs in as cleo\.k"):
+            people.set_alias(db, PROVIDER, "bob", "cleo")
+        assert people.aliases(db) == {"cleo.k": "cleo"}
+        assert people.remove_alias(db, PROVIDER, "cleo.k")
+        assert not people.remove_alias(db, PROVIDER, "cleo.k")
+        assert people.user_of(db, PROVIDER, "3", "cleo.k") == "cleo.k"
+
+
+def test_another_provider_may_have_people_of_the_same_names() -> None:
+    """A move from one provider to another keeps users and volumes by their names."""
+    with database() as db:
+        people.bind(db, PROVIDER, "17", "ada")
+        assert people.user_of(db, "piculator https://club.example.edu", "1", "ada") == "ada"
+
+
+def test_a_name_taken_off_admin_users_is_an_admin_no_more_but_one_of_the_admin_page_is() -> None:
+    with database() as db:
+        admin = orm.Role.find(db, "admin")
+        for name in ("ada", "bob", "page"):
+            db.add(orm.User(name=name, admin=True, roles=[admin]))
+        db.commit()
+        assert people.follow_admins(db, {"ada", "bob"}) == []
+        assert people.follow_admins(db, {"ada"}) == ["bob"]
+        assert people.follow_admins(db, {"ada"}) == []
+        assert {user.name for user in db.query(orm.User) if user.admin} == {"ada", "page"}
+        assert {user.name for user in admin.users} == {"ada", "page"}
+
+
+def test_whoever_is_forgotten_leaves_no_rule_alias_or_identity() -> None:
+    with database() as db:
+        people.person(db, "ada").rule = people.BLOCK
+        people.set_alias(db, PROVIDER, "a.lovelace", "ada")
+        people.bind(db, PROVIDER, "17", "ada")
+        assert people.forget(db, "ada")
+        db.commit()
+        assert not people.forget(db, "ada")
+        assert people.rule(db, "ada") is None
+        assert people.aliases(db) == {}
+        assert people.user_of(db, PROVIDER, "99", "ada") == "ada"
+
+
+def ask(coroutine: Any) -> Any:
+    """The result of an authenticator's method, which may be a coroutine."""
+    return asyncio.run(coroutine)
+
+
+def test_the_allow_list_and_admin_users_let_people_in_and_a_block_keeps_them_out() -> None:
+    with database() as db:
+        authenticator = GitHubAuthenticator(db=db, admin_users={"ada"})
+        model = {"admin": None, "auth_state": {"github_user": {"id": 1}, "scope": []}, "groups": []}
+        people.person(db, "bob").rule = people.ALLOW
+        people.person(db, "mallory").rule = people.BLOCK
+        assert ask(authenticator.check_allowed("ada", model))
+        assert ask(authenticator.check_allowed("bob", model))
+        assert not ask(authenticator.check_allowed("cleo", model))
+        assert authenticator.check_blocked_users("bob", model)
+        with pytest.raises(web.HTTPError, match="mallory is blocked"):
+            authenticator.check_blocked_users("mallory", model)
+
+
+def test_a_provider_s_name_that_cannot_be_a_user_s_is_refused_with_a_page() -> None:
+    with database() as db:
+        authenticator = PiculatorAuthenticator(db=db, provider=PROVIDER, username_claim="username")
+        for claim, user in (("Ada", "ada"), ("李雷", "李雷"), ("ada@example.edu", "ada@example.edu")):
+            assert authenticator.user_info_to_username({"id": claim, "username": claim}) == user
+        for claim in ("ada lovelace", "../ada", "a:b", ".."):
+            with pytest.raises(web.HTTPError) as refused:
+                authenticator.user_info_to_username({"id": 7, "username": claim})
+            assert refused.value.status_code == 403
+            assert "the user name" in str(refused.value.log_message)
+
+
+def test_nobody_signs_up_under_the_name_of_an_admin_or_of_a_user_that_the_hub_knows() -> None:
+    """An admin's name would let them in at once, and a known name would bring that user's volume."""
+    with database() as db:
+        authenticator = AccountsAuthenticator(db=db, enable_signup=True, admin_users={"ada"})
+        db.add(orm.User(name="bob"))
+        db.commit()
+        for name in ("ada", "ADA", "ＡDA", "bob", "Bob"):  # noqa: RUF001
+            assert authenticator.create_user(name, "correct horse battery") is None
+        assert authenticator.create_user("cleo", "short") is None
+        assert authenticator.create_user("cleo", "x" * 73) is None
+        assert authenticator.create_user("Cleo", "correct horse battery").username == "cleo"
+        assert authenticator.state("cleo", authenticator.accounts()) == "waiting"
+        assert ask(authenticator.get_authenticated_user(None, {"username": "cleo", "password": "wrong horse"})) is None
+        with pytest.raises(web.HTTPError, match="waits for an admin"):
+            ask(authenticator.authenticate(None, {"username": "CLEO", "password": "correct horse battery"}))
+        authenticator.let_in("cleo")
+        assert (
+            ask(authenticator.authenticate(None, {"username": "CLEO", "password": "correct horse battery"})) == "cleo"
+        )
+
+
+def test_an_account_is_locked_after_ten_wrong_passwords_even_for_the_right_one() -> None:
+    with database() as db:
+        authenticator = AccountsAuthenticator(db=db, allowed_failed_logins=10, seconds_before_next_try=300)
+        authenticator.store_passwords({"ada": b"$2b$04$abcdefghijklmnopqrstuuKzmp3JlMDPgoqSXGzmNCWNzyVz1XvO2"})
+        for wrong in ["x" * 73, "nul\x00", *["guess"] * 10]:
+            assert ask(authenticator.authenticate(None, {"username": "ada", "password": wrong})) is None
+        with pytest.raises(web.HTTPError) as refused:
+            ask(authenticator.authenticate(None, {"username": "ada", "password": "guess"}))
+        assert refused.value.status_code == 429
+        assert "5 minutes" in refused.value.log_message
