@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from stackgen.hubapi import Hub
 from stackgen.settings import BY_KEY, Settings
 
 STACKGEN = str(Path(sys.executable).with_name("stackgen"))
+
+# What a shell starts in the background ignores Ctrl-C, and so would every command that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def stackgen(
