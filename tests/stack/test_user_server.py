@@ -26,13 +26,17 @@ def browser(stack: RunningStack) -> Iterator[Browser]:
 
 
 def answers(page: Channel, cell: str) -> list[tuple[str, str]]:
-    """What a page gets of a cell's output: kind and text of each message, to the end of the cell."""
+    """What a page gets of a cell's output: kind and text of each message, to the end of the cell.
+
+    What was printed is in one piece: a kernel sends it in as many as it likes, and a page puts them together.
+    """
     got: list[tuple[str, str]] = []
     while ("status", "idle") not in got:
         message = page.receive()
         if message["channel"] == "iopub" and message["parent_header"].get("msg_id") == cell:
-            content = message["content"]
-            got.append((message["msg_type"], content.get("execution_state") or content.get("text") or ""))
+            kind, content = message["msg_type"], message["content"]
+            before = got.pop()[1] if kind == "stream" and got[-1:] and got[-1][0] == kind else ""
+            got.append((kind, before + (content.get("execution_state") or content.get("text") or "")))
     return got
 
 

@@ -1,5 +1,6 @@
 """What a user's server knows of its memory, how it greets, and what it puts off: the parts that need no Jupyter."""
 
+import os
 import re
 import subprocess
 import sys
@@ -59,6 +60,16 @@ def test_a_machine_that_keeps_no_account_of_memory_is_no_obstacle(
     assert memory.oom_kills() == 0
     with pytest.raises(OSError, match=r"memory\.stat"):
         memory.used()
+
+
+def test_a_process_that_was_killed_is_known_before_it_is_gone() -> None:
+    """What holds much memory ends slowly; until it has, nobody else may be told that the memory was theirs."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        assert not memory.is_exiting(process.pid)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert memory.is_exiting(process.pid)
+    assert memory.is_exiting(process.pid)
 
 
 def test_every_text_exists_in_every_language_of_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:

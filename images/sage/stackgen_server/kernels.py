@@ -60,13 +60,24 @@ class KernelManager(ServerKernelManager):
             if kills > accounted and not self._dead and self.has_kernel and await self.provisioner.poll() == -SIGKILL:
                 self._note("killed", 1)
             self._dead = True
-        # Unchanged since the last look: a kernel that was killed has been noticed by now, so it was another program.
-        elif kills > accounted and seen == self._seen and self is max(self.parent._kernels.values(), key=_activity):
+        # Two looks, because the death is counted before its process is gone.
+        elif kills > accounted and seen == self._seen and await self._is_to_be_told():
             self._note("other", kills - accounted)
         self._seen = seen
         return alive
 
     is_alive = _async_is_alive
+
+    async def _is_to_be_told(self) -> bool:
+        """Whether it was a program that was killed, because no kernel was, and most likely a program of this kernel."""
+        kernels: list[KernelManager] = list(self.parent._kernels.values())
+        return self is max(kernels, key=_activity) and not any([await kernel._is_dying() for kernel in kernels])
+
+    async def _is_dying(self) -> bool:
+        """Whether this kernel's end is still to be noticed; one that holds much memory takes its time to end."""
+        if self._dead or not self.has_kernel:
+            return False
+        return await self.provisioner.poll() is not None or memory.is_exiting(self.provisioner.pid)
 
     def _note(self, what: str, kills: int) -> None:
         KernelManager.accounted += kills

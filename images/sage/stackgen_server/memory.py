@@ -6,8 +6,11 @@ https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/a
 
 import os
 from pathlib import Path
+from signal import SIGKILL
 
 V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+
+PF_EXITING = 0x4  # of Linux's include/linux/sched.h
 
 LIMIT = int(os.environ.get("MEM_LIMIT", 0))
 """What the hub allows this server; 0 where nothing limits it."""
@@ -36,6 +39,19 @@ def oom_kills() -> int:
         return _counters(V1 / "memory.oom_control" if V1.is_dir() else V2 / "memory.events")["oom_kill"]
     except FileNotFoundError:
         return 0
+
+
+def is_exiting(pid: int) -> bool:
+    """Whether a process has been killed and is not gone yet.
+
+    By pending signals and flags (PF_EXITING) in https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # gone
+        return True
+    flags, pending = int(fields[6]), int(fields[28])
+    return bool(flags & PF_EXITING or pending & 1 << SIGKILL - 1)
 
 
 def _counters(path: Path) -> dict[str, int]:
