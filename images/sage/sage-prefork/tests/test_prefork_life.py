@@ -187,8 +187,10 @@ def test_when_memory_runs_out_the_preforking_process_goes_first_and_no_kernel_wi
     assert Path(f"/proc/{process}/oom_score_adj").read_text() == "1000\n"
     assert Path(f"/proc/{kernel.pid}/oom_score_adj").read_text() == Path("/proc/self/oom_score_adj").read_text()
     kernel.run("kept = 42")
+    assert (provisioner.preforker.killed, provisioner.preforker.pids) == (0, [process])
     os.kill(process, signal.SIGKILL)
     until(lambda: provisioner.preforker.killed == 1)
+    assert provisioner.preforker.pids == []
     assert kernel.run("print(kept)") == "42"
     assert start().forked
 

@@ -51,7 +51,12 @@ class PreforkingProcess:
             )  # fmt: skip
         threading.Thread(target=self._process.wait, daemon=True).start()  # so that it never stays a zombie
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def alive(self) -> bool:
+        """Whether it is not yet known to have ended."""
         return self._process.poll() is None
 
     def was_killed(self) -> bool:
@@ -111,6 +116,14 @@ class Preforker:
     def killed(self) -> int:
         """How many of its processes somebody has killed. Their kernels go on, and the next one starts a new process."""
         return sum(process.was_killed() for process in self._started)
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of its processes that are not yet known to have ended; one that is being killed is still here.
+
+        When it is here no more, `killed` has counted it.
+        """
+        return [process.pid for process in self._started if process.alive()]
 
     def fork(self, interpreter: Interpreter, kernel: dict[str, Any], streams: list[int]) -> ForkedKernel:
         """A new kernel with these three standard streams, after at most two minutes. Raises PreforkError."""
