@@ -20,6 +20,8 @@ from stackgen_hub import people
 from stackgen_hub.names import user_name, volume_name
 from stackgen_hub.passwords import check_password, hashed
 
+STOP_SECONDS = 30  # the engine kills a server that has not ended by itself after ten
+
 
 class PeopleHandler(APIHandler):
     """What the handlers below share."""
@@ -225,9 +227,10 @@ class PersonAPIHandler(PeopleHandler):
         self.set_status(204)
 
     async def stop_server(self, user: User) -> None:
-        """Stop the user's server and wait for it. Ends with 400 while it starts or takes long to stop."""
-        if user.running:
-            await self.stop_single_user(user)
+        """Stop the user's server and wait for it. Ends with 400 while it starts, or if it takes too long to stop."""
+        stopping = await self.stop_single_user(user) if user.running else user.spawner._stop_future
+        if stopping:
+            await asyncio.wait([stopping], timeout=STOP_SECONDS)
         if user.spawner.pending:
             raise web.HTTPError(400, f"the server of {user.name} is just starting or stopping; try again in a moment")
 
