@@ -1,5 +1,6 @@
 """Fixtures for every test: the command line, and one real running stack that the tests of a session share."""
 
+import hashlib
 import json
 import os
 import secrets
@@ -49,6 +50,14 @@ def docker(*arguments: str | Path, stdin: str | None = None) -> str:
     return done.stdout.strip()
 
 
+def log_of(container: str) -> str:
+    """All that a container has written, which is mostly on its error output."""
+    done = subprocess.run(
+        ["docker", "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+    )
+    return done.stdout
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of this machine that nothing listens on, all different."""
     probes = [socket.socket() for _ in range(count)]
@@ -92,14 +101,19 @@ class RunningStack:
         """The name of the container of a user's server."""
         return f"{self.name}-{names.escaped(name)}"
 
-    def plain_kernel(self, name: str) -> str:
-        """Give a running user's server a second kernel, the image's own but never forked; what it is called."""
-        folder = "/home/sage/.local/share/jupyter/kernels/plain"
+    def kernel(self, name: str, **environment: str) -> str:
+        """Give a running user's server one kernel more: the image's own, with these settings; what it is called."""
+        called = hashlib.sha256(repr(environment).encode()).hexdigest()[:8]
+        folder = f"/home/sage/.local/share/jupyter/kernels/{called}"
         spec = docker("exec", self.container(name), "cat", "/opt/sage/share/jupyter/kernels/sagemath/kernel.json")
-        plain = json.dumps(json.loads(spec) | {"env": {"SAGE_PREFORK": "off"}})
         write = f"mkdir -p {folder} && cat > {folder}/kernel.json"
-        docker("exec", "--interactive", self.container(name), "sh", "-c", write, stdin=plain)
-        return "plain"
+        own = json.dumps(json.loads(spec) | {"env": environment})
+        docker("exec", "--interactive", self.container(name), "sh", "-c", write, stdin=own)
+        return called
+
+    def plain_kernel(self, name: str) -> str:
+        """A kernel that is never forked."""
+        return self.kernel(name, SAGE_PREFORK="off")
 
     def user(self, name: str) -> str:
         """Create an account; its password."""

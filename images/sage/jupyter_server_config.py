@@ -7,6 +7,7 @@ c.MultiKernelManager.default_kernel_name = "sagemath"
 
 c.ServerApp.contents_manager_class = "stackgen_server.contents.ContentsManager"
 c.ServerApp.kernel_websocket_connection_class = "stackgen_server.connection.Connection"
+c.ServerApp.kernel_manager_class = "stackgen_server.kernels.MappingKernelManager"
 c.AsyncMappingKernelManager.kernel_manager_class = "stackgen_server.kernels.KernelManager"
 # How soon a user learns that the kernel has died, in seconds.
 c.KernelRestarter.time_to_dead = 1.0

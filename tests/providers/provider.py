@@ -4,13 +4,12 @@ import os
 import secrets
 import socket
 import ssl
-import subprocess
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-from tests.conftest import docker
+from tests.conftest import docker, log_of
 from tests.providers.authority import Authority
 
 PEOPLE: dict[str, tuple[str, ...]] = {"alice": ("students",), "bob": ("students", "staff"), "mallory": ()}
@@ -96,9 +95,7 @@ class Provider:
         docker("rm", "--force", self.container)
 
     def logs(self) -> str:
-        return subprocess.run(
-            ["docker", "logs", self.container], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
-        ).stdout
+        return log_of(self.container)
 
     def exec(self, *command: str, stdin: str = "") -> str:
         """Run a command in the container; its standard output."""

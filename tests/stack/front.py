@@ -19,7 +19,7 @@ import requests
 
 import stackgen.render
 from stackgen.settings import Settings
-from tests.conftest import docker
+from tests.conftest import docker, log_of
 
 TOKEN = "test-token"
 STATE = "/var/lib/stackgen"
@@ -116,9 +116,7 @@ class Front:
         self._addresses = {name: str(network["IPAddress"]) for name, network in networks.items()}
 
     def logs(self) -> str:
-        return subprocess.run(
-            ["docker", "logs", self.name], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        ).stdout
+        return log_of(self.name)
 
     def exec(self, *command: str) -> str:
         return docker("exec", self.name, *command)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from server_support import Terminal
 from test_work import working
 
 from stackgen.smoke import Browser
@@ -158,9 +159,24 @@ def test_a_program_of_a_kernel_that_was_killed_is_not_the_kernel(browser: Browse
     """The kernel goes on, and its user learns that memory was the reason why the program has gone."""
     notebook = Notebook(browser, "python3")
     program = f"import subprocess, sys\ncode = subprocess.run([sys.executable, '-c', {TAKE_ALL!r}]).returncode"
-    text = notebook.run(f"{program}\nimport time; time.sleep(3)\nprint(code)")
+    text = notebook.run(f"{program}\nprint(code)")
     assert text.endswith("-9\n")
+    for _ in range(30):  # it may be told under this cell or under a later one
+        text += notebook.run("import time; time.sleep(1)")
+        if "Memory" in text:
+            break
     assert "Memory ran out, so a program on your server was stopped: not this kernel (Python 3 (ipykernel))" in text
+
+
+def test_programs_of_a_terminal_go_before_the_server(stack: RunningStack, browser: Browser) -> None:
+    """However small each one is; and no notebook that is opened later is told of it."""
+    started = browser.api("GET", "/api/status").json()["started"]
+    small = 'python -c \'taken = b"1" * 40 * 2**20; __import__("time").sleep(60)\''
+    shown = Terminal(browser).run(f"for each in {' '.join('abcdefghijklmnop')}; do {small} & done; wait")
+    assert "Killed" in shown
+    assert browser.api("GET", "/api/status").json()["started"] == started
+    assert "stackgen_server" in docker("exec", stack.container("greedy"), "ps", "-e", "-o", "args=")
+    assert Notebook(browser, "python3").run("import time; time.sleep(4); print(1)") == "1\n"
 
 
 @pytest.mark.parametrize("end", ["import ctypes; ctypes.string_at(0)", "import os; os.kill(os.getpid(), 9)"])

@@ -1,12 +1,14 @@
 """A user's server: what a new user finds there, and that it answers at once, whatever else goes on."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
+from server_support import Terminal
 from test_work import listing, read, working, write
 
 from stackgen.smoke import Browser, Channel
-from tests.conftest import RunningStack, docker
+from tests.conftest import RunningStack, docker, log_of
 
 NOTEBOOK = {
     "cells": [
@@ -40,6 +42,11 @@ def answers(page: Channel, cell: str) -> list[tuple[str, str]]:
     return got
 
 
+def printed(page: Channel, cell: str) -> str:
+    """What a page shows of all that a cell prints from now on."""
+    return "".join(text for kind, text in answers(page, cell) if kind == "stream")
+
+
 def test_the_first_output_of_a_new_kernel_is_complete(browser: Browser) -> None:
     """However soon the first cell comes: the page hears the kernel from the first message on."""
     for _ in range(3):
@@ -55,18 +62,47 @@ def test_a_page_may_join_a_kernel_that_computes_and_another_may_leave(browser: B
     """Both pages see the end of the cell; after a restart, which changes nothing for a page, both see the next one."""
     kernel = browser.start_kernel()
     first = browser.open_channel(kernel)
-    cell = first.send("print('begin', flush=True); sleep(3); print('end')")
-    while first.receive()["msg_type"] != "stream":
-        pass
+    cell = first.send(
+        "import os, time\n"
+        "while not os.path.exists('go'):\n"
+        "    print('.', end='', flush=True); time.sleep(0.2)\n"
+        "print('end')"
+    )
     second = browser.open_channel(kernel)
-    assert ("stream", "end\n") in answers(second, cell)
-    assert ("stream", "end\n") in answers(first, cell)
+    while second.receive()["msg_type"] != "stream":
+        pass
+    write(browser, "go", "")
+    assert printed(second, cell).endswith(".end\n")
+    assert printed(first, cell).endswith(".end\n")
     browser.api("POST", f"/api/kernels/{kernel}/restart")
     cell = second.send("print(2)")
-    assert ("stream", "2\n") in answers(second, cell)
-    assert ("stream", "2\n") in answers(first, cell)
+    assert printed(second, cell) == "2\n"
+    assert printed(first, cell) == "2\n"
     first.close()
-    assert ("stream", "3\n") in answers(second, second.send("print(3)"))
+    assert printed(second, second.send("print(3)")) == "3\n"
+
+
+def test_a_kernel_can_be_shut_down_while_it_starts_again(stack: RunningStack, browser: Browser) -> None:
+    """It died together with the process that forks it, so it starts anew, here as slowly as on a busy machine."""
+    container = stack.container("reader")
+    browser.api("PUT", "/api/contents/slow", json={"type": "directory"})
+    write(browser, "slow/sitecustomize.py", "import time; time.sleep(4)")
+    spec = stack.kernel("reader", PYTHONPATH="/home/sage/notebooks/slow")
+    kernel = browser.api("POST", "/api/kernels", json={"name": spec}).json()["id"]
+    docker("exec", container, "pkill", "-KILL", "-f", "sage_prefork|ipython_kernel")
+    while "restarting kernel" not in log_of(container):
+        time.sleep(0.2)
+    assert browser.api("DELETE", f"/api/kernels/{kernel}").status_code == 204
+    assert browser.api("GET", "/api/kernels").json() == []
+
+
+def test_sage_works_in_jupyterlabs_terminal(browser: Browser) -> None:
+    """It is bash, so a line can be edited and completed, with Sage and its doctests on the path."""
+    terminal = Terminal(browser)
+    assert "bash 5" in terminal.run('echo "bash $BASH_VERSION"')
+    assert "641 * 6700417" in terminal.run("sage -c 'print(factor(2^32+1))'")
+    write(browser, "f.py", 'def f(x):\n    """\n    sage: f(2)\n    4\n    """\n    return x*x\n')
+    assert "All tests passed!" in terminal.run("sage -t f.py")
 
 
 def test_a_folder_can_be_listed_while_a_program_writes_and_removes_files_in_it(
