@@ -24,9 +24,10 @@ def test_a_newcomer_runs_the_welcome_notebook(visit: Visit, account: Account, wi
     visitor.sign_in(name, password)
     visitor.files().filter(has_text="Welcome.ipynb").click()
     visitor.await_kernel()
-    visitor.toggle_files()
     cells = page.locator(".jp-CodeCell")
-    expect(cells.first).to_be_in_viewport(ratio=1)
+    visitor.expect_in_sight(cells.first)  # beside the list of files
+    visitor.toggle_files()
+    visitor.expect_in_sight(cells.first)
     visitor.run_all()
 
     factors, calculus, plot, scene, slider = (cells.nth(number) for number in range(5))
@@ -40,9 +41,10 @@ def test_a_newcomer_runs_the_welcome_notebook(visit: Visit, account: Account, wi
     assert visitor.traffic.strangers == set()
 
 
-def test_chinese_labels_are_characters_and_not_boxes(visit: Visit, account: Account) -> None:
+@pytest.mark.parametrize(("width", "height"), SCREENS)
+def test_chinese_labels_are_characters_and_not_boxes(visit: Visit, account: Account, width: int, height: int) -> None:
     """Two characters give two pictures; a font without them would draw the same box twice, and a warning."""
-    visitor, (name, password) = visit(), account()
+    visitor, (name, password) = visit(width, height), account()
     visitor.sign_in(name, password)
     visitor.new_notebook()
     pictures = [visitor.run(CHINESE_LABEL.format(character)).locator("img") for character in "高低"]
@@ -102,20 +104,29 @@ def assert_drawn(picture: Locator) -> None:
 
 
 def assert_turns(visitor: Visitor, canvas: Locator) -> None:
-    """Whoever drags the scene sees it from another side."""
+    """Whoever drags the scene sees it from another side; whoever only moves the mouse over it does not."""
     canvas.scroll_into_view_if_needed()
     expect(canvas).to_be_visible()
-    visitor.page.wait_for_timeout(1000)  # the scene is drawn some frames after its canvas is there
-    before, box = canvas.screenshot(), canvas.bounding_box()
+    before, box = still(canvas), canvas.bounding_box()
     assert box
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     mouse = visitor.page.mouse
-    mouse.move(x, y)
+    mouse.move(x - 20, y)
+    mouse.move(x, y, steps=5)
+    assert still(canvas) == before
     mouse.down()
     mouse.move(x + 80, y + 30, steps=5)
     mouse.up()
-    visitor.page.wait_for_timeout(1000)
-    assert canvas.screenshot() != before
+    assert any(still(canvas) != before for _ in range(20))  # the scene is drawn some frames later
+
+
+def still(canvas: Locator) -> bytes:
+    """A picture of the scene, once it does not change any more."""
+    before, now = b"", canvas.screenshot()
+    while now != before:
+        canvas.page.wait_for_timeout(500)
+        before, now = now, canvas.screenshot()
+    return now
 
 
 def assert_slider_changes_the_plot(cell: Locator) -> None:

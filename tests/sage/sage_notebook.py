@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html
+import json
 import re
 import struct
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from stackgen.smoke import Browser
 PROMPT, MORE = "sage: ", "....: "
 WIDGET = "application/vnd.jupyter.widget-view+json"
 GIF = re.compile(r"data:image/gif;base64,([^\"]+)")
+THINGS = re.compile(r"(?:var|const|let) (texts|points|lines|surfaces) = (\[.*\]);")
 TAG = re.compile(r"<[^>]+>")
 
 
@@ -28,7 +30,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Output:
-    """What stood below a cell, and a digest of its pictures, byte by byte."""
+    """What stood below a cell, and a digest of its pictures and scenes, byte by byte."""
 
     text: str
     pictures: str
@@ -38,8 +40,8 @@ def read(path: Path) -> list[Cell]:
     """The cells of a notebook written like Sage's own doctests.
 
     `sage: ` begins a cell, `....: ` continues it; the lines up to an empty line are its outputs. Each output is told as
-    a reader of the page would: a picture as its type and size, anything typeset or tabular as its HTML without tags,
-    an error as its last line, a widget as what it controls. Addresses in memory are told as `0x`.
+    a reader of the page would: a picture as its type and size, a scene as what is in it, anything typeset or tabular as
+    its HTML without tags, an error as its last line, a widget as what it controls. Addresses in memory are `0x`.
     """
     cells = []
     for block in re.split(r"\n\n(?=sage: )", path.read_text("utf-8"))[1:]:  # all but the heading
@@ -72,6 +74,8 @@ class Kernel:
         request = self.channel.send(code)
         while True:
             answer = self.channel.receive()
+            if answer["content"].get("execution_state") in ("restarting", "dead"):
+                raise AssertionError(f"the kernel died of: {code}")
             if answer["parent_header"].get("msg_id") != request or answer["channel"] != "iopub":
                 continue
             if answer["content"].get("execution_state") == "idle":
@@ -81,8 +85,18 @@ class Kernel:
 
 def _picture(data: dict[str, Any]) -> bytes:
     """The picture in a result, b"" if there is none. Animations come as HTML with the picture in it."""
-    inside = GIF.search(data.get("text/html", ""))
+    page = data.get("text/html", "")
+    if page.lstrip().startswith("<iframe"):
+        return html.unescape(page).encode()
+    inside = GIF.search(page)
     return base64.b64decode(inside[1] if inside else data.get("image/png", ""))
+
+
+def _scene(page: str) -> str:
+    """What there is to see in a page that Sage makes for three.js, of each kind that there is."""
+    things = {kind: json.loads(found) for kind, found in THINGS.findall(page)}
+    things["vertices"] = [vertex for surface in things["surfaces"] for vertex in surface["vertices"]]
+    return ", ".join(f"{len(of_kind)} {kind}" for kind, of_kind in things.items() if of_kind)
 
 
 def _data(message: dict[str, Any]) -> dict[str, Any]:
@@ -108,6 +122,8 @@ def _shown(data: dict[str, Any]) -> str:
     if WIDGET in data:
         return f"[widget] {data['text/plain']}"
     picture = _picture(data)
+    if picture.lstrip().startswith(b"<iframe"):
+        return f"[scene with {_scene(picture.decode())}]"
     if picture.startswith(b"GIF"):
         width, height = struct.unpack("<HH", picture[6:10])
         return f"[image/gif {width}x{height}]"
@@ -115,8 +131,6 @@ def _shown(data: dict[str, Any]) -> str:
         width, height = struct.unpack(">II", picture[16:24])
         return f"[image/png {width}x{height}]"
     if "text/html" in data:
-        if "<iframe" in data["text/html"]:
-            return "[scene]"
         return f"[text/html] {' '.join(html.unescape(TAG.sub(' ', data['text/html'])).split())}"
     if "text/latex" in data:
         return f"[text/latex] {data['text/latex']}"

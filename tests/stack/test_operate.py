@@ -157,12 +157,14 @@ def test_an_operators_drop_in_takes_effect_and_is_kept(stack: RunningStack) -> N
 
 
 def test_changed_settings_take_effect_by_render_and_up(stack: RunningStack) -> None:
-    """Plain HTTP, as behind another proxy; another image for users, not built; Notebook 7; idle servers stopped."""
+    """Plain HTTP, as behind another proxy; another image for users, not built; Notebook 7 in Chinese; idle servers
+    stopped."""
     env = stack.directory / ".env"
     before = env.read_text()
     image = f"{stack.name}/another:1.0"
     docker("tag", f"{stack.name}/sage", image)
-    env.write_text(f"{before}TLS=off\nSAGE_IMAGE={image}\nMEM_LIMIT=600M\nUI=notebook\nIDLE_TIMEOUT=30\n")
+    changed = {"TLS": "off", "SAGE_IMAGE": image, "MEM_LIMIT": "600M", "UI": "notebook", "STACK_LANGUAGE": "zh"}
+    env.write_text(before + "".join(f"{key}={value}\n" for key, value in changed.items()) + "IDLE_TIMEOUT=30\n")
     try:
         shown = stackgen("render", "--check", "-C", stack.directory)
         assert shown.returncode == 3
@@ -177,6 +179,9 @@ def test_changed_settings_take_effect_by_render_and_up(stack: RunningStack) -> N
         browser.start_server()
         assert browser.execute(browser.start_kernel(), "print(2^10)") == "1024"
         assert browser.api("GET", "/").url == f"{browser.server}/tree"
+        assert [item["name"] for item in browser.api("GET", "/api/contents/").json()["content"]] == ["欢迎.ipynb"]
+        translation = browser.api("GET", "/lab/api/settings/@jupyterlab/translation-extension:plugin").json()
+        assert translation["schema"]["properties"]["locale"]["default"] == "zh_CN"
         server = json.loads(docker("inspect", f"{stack.name}-mover"))[0]
         assert server["Config"]["Image"] == image
         assert server["HostConfig"]["Memory"] == 600 * 1024**2
