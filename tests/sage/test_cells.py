@@ -29,8 +29,8 @@ EAGER = {"SAGE_PREFORK_PRELOAD": "0.2", "SAGE_PREFORK_BUSY": "1000"}  # it loads
 class Reader:
     """Somebody who runs each notebook once, in a kernel of its own, when its first cell is asked for."""
 
-    def __init__(self, browser: Browser, spec: str) -> None:
-        self.browser, self.spec = browser, spec
+    def __init__(self, browser: Browser, spec: str, *, preloads: bool) -> None:
+        self.browser, self.spec, self.preloads = browser, spec, preloads
         self.parents: set[str] = set()
         self.notebooks: dict[str, list[Output] | Exception] = {}
 
@@ -46,6 +46,8 @@ class Reader:
         return outputs
 
     def run(self, topic: str) -> list[Output]:
+        if self.preloads:
+            self.await_preloading()  # anew, if memory ran short in another notebook, and that process went first
         with closing(Kernel(self.browser, self.spec)) as kernel:
             self.parents.add(kernel.run(PARENT).text)
             return [kernel.run(cell.code) for cell in NOTEBOOKS[topic]]
@@ -54,8 +56,11 @@ class Reader:
         """Use Maxima and Matplotlib until the process that forks kernels has noticed, and has loaded both."""
         with closing(Kernel(self.browser, self.spec)) as kernel:
             kernel.run("plot(sin(x), (x, 0, 1)).show(); integrate(x*sin(x), x)")
-            while not all(library in kernel.run(PARENT).text for library in LIBRARIES):
+            for _ in range(200):
+                if all(library in kernel.run(PARENT).text for library in LIBRARIES):
+                    return
                 kernel.run("sleep(0.5)")
+        raise AssertionError("what kernels use is not preloaded")
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +69,11 @@ def readers(stack: RunningStack, mathematicians: list[Browser]) -> list[Reader]:
 
     These have the more in common with one another the more is preloaded, so everything is.
     """
-    plain, preforked = (
-        Reader(browser, stack.kernel(browser.name, **environment))
-        for browser, environment in zip(mathematicians, ({"SAGE_PREFORK": "off"}, EAGER), strict=True)
-    )
-    preforked.await_preloading()
-    return [plain, preforked]
+    plain, preforked = mathematicians
+    return [
+        Reader(plain, stack.plain_kernel(plain.name), preloads=False),
+        Reader(preforked, stack.kernel(preforked.name, **EAGER), preloads=True),
+    ]
 
 
 def in_both(readers: list[Reader], topic: str) -> list[list[Output]]:

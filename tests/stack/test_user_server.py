@@ -65,7 +65,7 @@ def test_a_page_may_join_a_kernel_that_computes_and_another_may_leave(browser: B
     cell = first.send(
         "import os, time\n"
         "while not os.path.exists('go'):\n"
-        "    print('.', end='', flush=True); time.sleep(0.2)\n"
+        "    print('.', end='', flush=True); time.sleep(1)\n"
         "print('end')"
     )
     second = browser.open_channel(kernel)
@@ -93,7 +93,7 @@ def test_a_kernel_can_be_shut_down_while_it_starts_again(stack: RunningStack, br
     while "restarting kernel" not in log_of(container):
         time.sleep(0.2)
     assert browser.api("DELETE", f"/api/kernels/{kernel}").status_code == 204
-    assert browser.api("GET", "/api/kernels").json() == []
+    assert kernel not in browser.api("GET", "/api/kernels").text
 
 
 def test_sage_works_in_jupyterlabs_terminal(browser: Browser) -> None:

@@ -228,7 +228,9 @@ class PersonAPIHandler(PeopleHandler):
 
     async def stop_server(self, user: User) -> None:
         """Stop the user's server and wait for it. Ends with 400 while it starts, or if it takes too long to stop."""
-        stopping = await self.stop_single_user(user) if user.running else user.spawner._stop_future
+        stopping = getattr(user.spawner, "_stop_future", None)
+        if user.running:
+            stopping = await self.stop_single_user(user)
         if stopping:
             await asyncio.wait([stopping], timeout=STOP_SECONDS)
         if user.spawner.pending:
