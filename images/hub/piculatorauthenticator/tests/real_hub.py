@@ -1,11 +1,13 @@
 """A real JupyterHub in the event loop of a test, without a proxy, and browsers that use it."""
 
 import asyncio
+import json
 import logging
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin
 
@@ -103,6 +105,11 @@ class Hub:
             allow_nonstandard_methods=True,
             raise_error=False,
         )
+
+    async def report_activity(self, token: str) -> int:
+        """What a server does by itself every few minutes; the HTTP status."""
+        body = json.dumps({"last_activity": datetime.now(UTC).isoformat()})
+        return (await self.api(token, "/users/ada/activity", "POST", body)).code
 
 
 class Browser:

@@ -31,8 +31,14 @@ def test_whoever_logs_out_is_logged_out_at_the_provider_too() -> None:
     logging_out(story)
 
 
-def test_other_browsers_are_logged_out_as_well_but_servers_and_scripts_go_on() -> None:
-    """The provider ends its tokens with the session. That must not look like an account that is gone."""
+@pytest.mark.parametrize("still_a_member", [True, False])
+def test_other_browsers_are_logged_out_as_well_servers_go_on_and_scripts_rest_until_the_next_login(
+    still_a_member: bool,
+) -> None:
+    """The provider ends its tokens with the session. That must not look like an account that is gone, so nothing is
+    lost; but the provider cannot be asked any more, so a script's token is good for nothing until its owner has come
+    back, which those who left the club do not.
+    """
 
     async def story(service: Service, hub: Hub) -> None:
         here, there = Browser(hub), Browser(hub)
@@ -40,14 +46,20 @@ def test_other_browsers_are_logged_out_as_well_but_servers_and_scripts_go_on() -
         await there.log_in()
         await here.get("/hub/spawn", follow=False)
         await until(lambda: hub.user().spawner.ready)
-        script = hub.user().new_api_token()
+        script, servers = hub.user().new_api_token(), hub.user().spawner.api_token
         await here.get("/hub/logout", follow=False)
         service.withdraw_tokens()
+        if not still_a_member:
+            service.profile["groups"] = []
         hub.age()
         assert not await there.is_logged_in()
-        assert (await hub.api(hub.user().spawner.api_token, "/user")).code == 200
-        assert (await hub.api(script, "/user")).code == 200
+        assert await hub.report_activity(servers) == 200
         assert hub.user().spawner.ready
+        for token in (script, servers):
+            assert (await hub.api(token, "/user")).code == 403
+        assert (await hub.api(script, "/users/ada/server", "DELETE")).code == 403
+        assert (await there.log_in()).code == (200 if still_a_member else 403)
+        assert (await hub.api(script, "/user")).code == (200 if still_a_member else 403)
 
     logging_out(story)
 

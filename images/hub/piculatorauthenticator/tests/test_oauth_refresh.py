@@ -1,8 +1,6 @@
 """What a refresh does: who stays logged in, and whose access ends."""
 
 import asyncio
-import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -42,12 +40,6 @@ async def at_work(hub: Hub) -> tuple[Browser, str]:
     return browser, hub.user().spawner.api_token
 
 
-async def report_activity(hub: Hub, token: str) -> int:
-    """What a server does by itself every few minutes; the HTTP status."""
-    body = json.dumps({"last_activity": datetime.now(UTC).isoformat()})
-    return (await hub.api(token, "/users/ada/activity", "POST", body)).code
-
-
 async def everything_ended(hub: Hub, browser: Browser, token: str) -> bool:
     """Whether the cookie and all tokens are void and, soon, the server is stopped and has no route."""
     await until(lambda: not hub.user().spawner.active)
@@ -82,7 +74,7 @@ def test_people_stay_logged_in_while_the_provider_is_down(how: str) -> None:
         hub.age()
         assert await browser.is_logged_in()
         hub.age()
-        assert await report_activity(hub, token) == 200
+        assert await hub.report_activity(token) == 200
         assert not hub.authenticator.ended
 
     refreshing(story)
@@ -100,7 +92,7 @@ def test_whoever_leaves_the_group_loses_everything(by: str) -> None:
         if by == "the browser":
             assert not await browser.is_logged_in()
         else:
-            assert await report_activity(hub, token) == 403
+            assert await hub.report_activity(token) == 403
         assert hub.authenticator.ended == ["ada"]
         assert await everything_ended(hub, browser, token)
         assert (await hub.api(mine, "/user")).code == 403
@@ -162,17 +154,37 @@ async def let_the_token_expire(hub: Hub) -> None:
 
 
 def test_a_token_that_has_merely_expired_means_a_new_login_and_nothing_else() -> None:
+    """Until then nobody can tell whether the account is still there, so API tokens rest as well, the server's own too:
+    it lets in whoever has it. But the server works on, and the culler sees that it does.
+    """
+
     async def story(service: Service, hub: Hub) -> None:
         browser, token = await at_work(hub)
+        mine = hub.user().new_api_token(note="for a script")
         service.withdraw_tokens()
         await let_the_token_expire(hub)
         hub.age()
-        assert await report_activity(hub, token) == 200
+        assert await hub.report_activity(token) == 200
+        assert [(await hub.api(each, "/user")).code for each in (mine, token)] == [403, 403]
         assert not await browser.is_logged_in()
         assert not hub.authenticator.ended
         assert hub.user().spawner.ready
+        assert (await browser.log_in()).code == 200
+        assert [(await hub.api(each, "/user")).code for each in (mine, token)] == [200, 200]
 
     refreshing(story, Service(refresh_tokens=False))
+
+
+def test_a_token_for_somebody_who_never_logged_in_works() -> None:
+    """Only an admin can have made it, for what the provider knows nothing of."""
+
+    async def story(_: Service, hub: Hub) -> None:
+        hub.app.db.add(orm.User(name="robot"))
+        hub.app.db.commit()
+        token = hub.user("robot").new_api_token()
+        assert (await hub.api(token, "/user")).code == 200
+
+    refreshing(story)
 
 
 @pytest.mark.parametrize("left", [None, {"password": "of another kind of login"}])
@@ -182,7 +194,7 @@ def test_whoever_is_logged_in_from_before_the_provider_was_set_up_logs_in_again(
         await hub.user().save_auth_state(left)
         hub.age()
         assert not await browser.is_logged_in()
-        assert await report_activity(hub, token) == 200
+        assert await hub.report_activity(token) == 200
         assert not hub.authenticator.ended
 
     refreshing(story)
@@ -216,7 +228,7 @@ def test_a_session_that_ended_at_the_provider_ends_here_but_lets_the_server_fini
         if lifetime:
             await let_the_token_expire(hub)
         hub.age()
-        assert await report_activity(hub, token) == 200
+        assert await hub.report_activity(token) == 200
         assert not await browser.is_logged_in()
         assert (await hub.api(mine, "/user")).code == 403
         assert hub.user().spawner.ready
@@ -232,7 +244,7 @@ def test_a_hub_that_the_provider_does_not_accept_any_more_takes_nothing_from_any
         hub.authenticator.client_secret = "wrong"
         service.withdraw_tokens()
         assert await hub.refresh() is False
-        assert await report_activity(hub, token) == 200
+        assert await hub.report_activity(token) == 200
         assert not hub.authenticator.ended
 
     refreshing(story)

@@ -48,9 +48,10 @@ class OpenIDLogoutHandler(OAuthLogoutHandler):
         self.provider_page = await self.authenticator.end_session_page(self, auth_state.get("id_token"))
         if user and (self.provider_page or self.authenticator.logout_redirect_url):
             # Providers end the tokens of a session with it. That says nothing of the user's access, so these must not
-            # be tried again; nor may other browsers go on without anybody asking the provider any more.
+            # be tried again; nor may other browsers go on without anybody asking the provider any more. Not None: that
+            # would be somebody who never logged in.
             end_sessions(user)
-            await user.save_auth_state(None)
+            await user.save_auth_state({})
 
     async def render_logout_page(self) -> None:
         if self.provider_page:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from jupyterhub.apihandlers.users import ActivityAPIHandler
 from jupyterhub.handlers import BaseHandler
 from jupyterhub.user import User
 from jupyterhub.utils import maybe_future
@@ -149,13 +150,27 @@ class ResilientOAuth(OAuthenticator):
             refresh = self._refreshing[user.id] = asyncio.create_task(self._refresh(user, handler))
             refresh.add_done_callback(lambda _: self._refreshing.pop(user.id))
         try:
-            return await asyncio.shield(refresh)
+            refreshed = await asyncio.shield(refresh)
         except AccessEnded as ended:
-            token = handler and handler.get_token()
-            somebody_else = handler and handler.current_user is not user
-            if (token and inspect(token).was_deleted) or (somebody_else and ended.everything):
+            if ended.everything and handler and handler.current_user is not user:
                 raise
+            refreshed = False
+        if not refreshed and handler and self._token_rests(user, handler):
+            raise AccessEnded("Please log in again.")
+        return refreshed
+
+    def _token_rests(self, user: User, handler: BaseHandler) -> bool:
+        """Whether a request comes by a token that is void, or of no use until its owner, this user, has logged in.
+
+        A server may report that somebody works with it, or the culler would stop what it computes. Whoever never
+        logged in has a token from an admin, and nothing that the provider could be asked about.
+        """
+        token = handler.get_token()
+        if token is None or token.user_id != user.id:
             return False
+        if inspect(token).was_deleted:
+            return True
+        return user.encrypted_auth_state is not None and not isinstance(handler, ActivityAPIHandler)
 
     async def access_ended(self, user: User) -> None:
         """Called when somebody who was logged in may no longer use the hub. Subclasses may do something else."""
