@@ -1,6 +1,7 @@
 """What a refresh does: who stays logged in, and whose access ends."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -386,6 +387,47 @@ def test_no_token_survives_by_its_note() -> None:
         assert [(await hub.api(token, "/user")).code for token in (before, after)] == [403, 403]
         assert (await hub.api(user.spawner.api_token, "/user")).code == 200
         assert not await browser.is_logged_in()
+
+    refreshing(story)
+
+
+def test_a_server_that_is_being_started_keeps_its_token_where_servers_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after a time when the hub was away, and knows of an earlier start only."""
+
+    async def story(_: Service, hub: Hub) -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slowly(*_: Any) -> None:
+            begun.set()
+            await go_on.wait()
+
+        monkeypatch.setattr(hub.authenticator, "pre_spawn_start", slowly)
+        browser = Browser(hub)
+        await browser.log_in()
+        user = hub.user()
+        user.spawner.orm_spawner.started = datetime(2026, 1, 1)
+        spawning = asyncio.create_task(browser.get("/hub/spawn", follow=False))
+        await begun.wait()
+        await end_access(user, servers=False)
+        go_on.set()
+        await until(lambda: user.spawner.ready)
+        await spawning
+        assert await hub.report_activity(user.spawner.api_token) == 200
+
+    refreshing(story)
+
+
+def test_no_token_survives_a_restart_of_the_hub_by_its_note() -> None:
+    """Then the database alone tells which token is the server's."""
+
+    async def story(_: Service, hub: Hub) -> None:
+        browser, token = await at_work(hub)
+        user = hub.user()
+        later = user.new_api_token(note="Server at /user/ada/")
+        user.spawner.api_token = ""
+        await end_access(user, servers=False)
+        assert await hub.report_activity(token) == 200
+        assert (await hub.api(later, "/user")).code == 403
 
     refreshing(story)
 

@@ -3,7 +3,9 @@
 import asyncio
 
 from jupyterhub import orm
+from jupyterhub.spawner import Spawner
 from jupyterhub.user import User
+from sqlalchemy.orm import Session
 
 # asyncio itself keeps only weak references to tasks
 _stopping: set[asyncio.Task[None]] = set()
@@ -46,17 +48,25 @@ def _void_cookies(user: User) -> None:
     user.db.commit()
 
 
-def _token_id(user: User, spawner) -> int | None:
-    """The token that the hub made for a running server.
+def _token_id(user: User, spawner: Spawner) -> int | None:
+    """The token that the hub made for a server. A hub that was restarted does not know it any more."""
+    if spawner.api_token:
+        token = orm.APIToken.find(user.db, spawner.api_token)
+        return token and token.id
+    return server_token_id(user.db, spawner.orm_spawner)
 
-    A hub that was restarted does not know it any more. It made it last before it started the server; users can give
-    the same note to tokens of their own, before that or after.
+
+def server_token_id(db: Session, server: orm.Spawner) -> int | None:
+    """The token of a running server, as far as the database tells.
+
+    The hub made it last before it started the server; users can give the same note to tokens of their own, before that
+    or after.
     """
-    if spawner.server is None:
+    if server.server is None:
         return None
-    tokens = user.db.query(orm.APIToken).filter_by(user_id=user.id, note=f"Server at {spawner.server.base_url}")
-    if spawner.orm_spawner.started:
-        tokens = tokens.filter(orm.APIToken.created <= spawner.orm_spawner.started)
+    tokens = db.query(orm.APIToken).filter_by(user_id=server.user_id, note=f"Server at {server.server.base_url}")
+    if server.started:
+        tokens = tokens.filter(orm.APIToken.created <= server.started)
     newest = tokens.order_by(orm.APIToken.id.desc()).first()
     return newest and newest.id
 
