@@ -28,6 +28,8 @@ def user_name(name: str) -> str:
         raise ValueError(f"the user name {name!r} must not begin or end with white space")
     if any(character in normalised for character in _FORBIDDEN) or not normalised.isprintable():
         raise ValueError(f"the user name {name!r} must not contain white space or any of / \\ , \" ' $ # = : ; |")
+    if normalised.startswith(("-", "+")):  # an option to programs; /etc/passwd includes others by it (nsswitch.conf(5))
+        raise ValueError(f"the user name {name!r} must not begin with - or +")
     if set(normalised) == {"."} or unquote(normalised) != normalised or _folded(normalised) != normalised:
         raise ValueError(f"the user name {name!r} would not survive in a URL")
     if len(normalised) > _LONGEST_USER_NAME:

@@ -211,6 +211,11 @@ def _person(
         raise ValueError("it has more cells than there are columns")
     by_column = dict.fromkeys(COLUMNS, "") | dict(zip(columns, cells, strict=False))
     spelling = by_column["username"]
+    if re.fullmatch(r"\d+([.,]\d+)?E\+\d+", spelling, re.ASCII | re.IGNORECASE):
+        raise ValueError(
+            "its user name is a number that a spreadsheet has shortened (such as 2.02401E+11): "
+            "show the column there as numbers without decimals, and save the file as CSV again"
+        )
     if re.search(r"[\s,;:|，；：｜]", spelling):  # noqa: RUF001  # said without the cell: its rest may be a password
         raise ValueError(
             f"its user name holds white space or a separator, and in this file {_SEPARATORS[separator]} separate cells"

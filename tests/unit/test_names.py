@@ -171,6 +171,9 @@ def test_the_hub_reads_the_very_file_that_the_command_line_reads() -> None:
         ("ada:x", "must not contain white space or any of"),
         ("$HOME", "must not contain white space or any of"),
         ("ada#1", "must not contain white space or any of"),
+        ("-x", "must not begin with - or +"),
+        ("+x", "must not begin with - or +"),
+        ("－ada", "must not begin with - or +"),  # noqa: RUF001
         (".", "would not survive in a URL"),
         ("..", "would not survive in a URL"),
         ("...", "would not survive in a URL"),
