@@ -184,7 +184,9 @@ def import_roster(
     hub = Hub.of(settings, Engine())
     planned = people.plan(roster.entries, hub.people(), passwords=settings.login.passwords)
     if dry_run:
-        rows = [[name, "new"] for name in planned.new] + [[name, "there already"] for name in planned.existing]
+        signed_up = dict.fromkeys(planned.signed_up, "signed up, gets another password")
+        rows = [[name, signed_up.get(name, "new")] for name in planned.new]
+        rows += [[name, "there already"] for name in planned.existing]
         result(table(("user", "is"), rows))
     else:
         output = output or f"new-accounts-{datetime.now():%Y%m%d-%H%M%S}.csv"
@@ -200,7 +202,10 @@ def export(
     file: Annotated[Path | None, typer.Argument(help="New file; printed if none is named.")] = None,
     directory: Directory = HERE,
 ) -> None:
-    """Write a roster of everybody who may log in, without passwords, which `import` reads."""
+    """Write a roster of everybody who may log in, without passwords, which `import` reads.
+
+    Those whom a provider's groups or ALLOW_ALL let in are left out.
+    """
     from stackgen import people
     from stackgen.engine import Engine
     from stackgen.hubapi import Hub

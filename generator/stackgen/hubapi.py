@@ -54,6 +54,11 @@ class Person:
     aliases: tuple[str, ...]
     account: bool
 
+    @property
+    def settled(self) -> bool:
+        """Whether there is a password, and not only that of a sign-up that nobody has let in."""
+        return self.account and self.state != "waiting"
+
 
 class Hub:
     """The running hub. Every method raises StackgenError if it does not answer, Refused if it refuses."""
@@ -97,7 +102,7 @@ class Hub:
         return None if answer.status_code == 404 else _person(answer.json())
 
     def add_people(self, people: Sequence[Entry]) -> list[str]:
-        """Add all of them, or none. The names of those who are new or got their first password.
+        """Add all of them, or none. The names of those who are new, or are settled by a password only now.
 
         The others keep what they have; groups and an e-mail address are added.
         """
@@ -113,7 +118,7 @@ class Hub:
     def has_account(self, name: str) -> bool:
         """Whether there is a password for this user, and not only that of a sign-up that nobody has let in."""
         person = self.person(name)
-        return person is not None and person.account and person.state != "waiting"
+        return person is not None and person.settled
 
     def set_password(self, name: str, password: str) -> None:
         """Give the user this password; the account is created if there is none."""

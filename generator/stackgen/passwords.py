@@ -2,6 +2,7 @@
 
 import getpass
 import secrets
+import string
 import sys
 
 from stackgen.errors import USAGE, StackgenError
@@ -9,6 +10,9 @@ from stackgen.settings import Settings
 
 SHORTEST = 8  # characters
 LONGEST = 72  # bytes: what bcrypt reads
+# no signs, with which a spreadsheet would begin a formula, and nothing that looks like something else
+_CHARACTERS = "".join(sorted(set(string.ascii_letters + string.digits) - set("0Oo1Il")))
+_GENERATED = 21  # characters: 120 bits
 
 
 def check_password(password: str) -> None:
@@ -37,8 +41,8 @@ def providers(settings: Settings) -> StackgenError:
 
 
 def generated_password() -> str:
-    """A password of 20 characters that can be read out: no quotes, no spaces."""
-    return secrets.token_urlsafe(15)
+    """A password of 21 letters and digits, none of which is easily misread."""
+    return "".join(secrets.choice(_CHARACTERS) for _ in range(_GENERATED))
 
 
 def asked_password(*, twice: bool = True) -> str:

@@ -59,6 +59,7 @@ class Plan:
     entries: list[Entry]
     new: list[str]
     existing: list[str]
+    signed_up: list[str]  # those of the new whose account waits, with a password that may be a stranger's
 
     @property
     def generated(self) -> list[Entry]:
@@ -67,12 +68,18 @@ class Plan:
 
 
 def plan(entries: Sequence[Entry], known: Iterable[Person], *, passwords: bool) -> Plan:
-    """Who of these is new. Where the login has passwords, everybody gets one who has none; the others keep theirs."""
-    there = {person.name for person in known if (person.account if passwords else person.state != "by provider")}
+    """Who of these is new. Where the login has passwords, everybody gets one who has none; the others keep theirs.
+
+    Whoever signed up and was not let in has none, so that nobody gets a place on a roster by signing up under a name.
+    """
+    known = list(known)
+    there = {person.name for person in known if (person.settled if passwords else person.state != "by provider")}
+    waiting = {person.name for person in known if person.state == "waiting"}
     return Plan(
         entries=[_with_password(entry, there) if passwords else entry for entry in entries],
         new=[entry.name for entry in entries if entry.name not in there],
         existing=[entry.name for entry in entries if entry.name in there],
+        signed_up=[entry.name for entry in entries if entry.name in waiting],
     )
 
 
@@ -100,20 +107,28 @@ def read_roster(path: Path, settings: Settings, *, skip_bad: bool) -> Roster:
         raise StackgenError([*problems, Problem("nobody was imported", f"mend the lines{way_out}")])
     for problem in problems:
         say(f"skipped: {problem.message}")
+    grouped = sum(bool(entry.groups) for entry in found.entries)
+    if grouped and groups_are_the_providers(settings):
+        say(f"the groups of {grouped} people are left out: with AUTH={settings['AUTH']} groups are the provider's")
+        return replace(found, entries=[replace(entry, groups=()) for entry in found.entries])
     return found
 
 
-def add(hub: Hub, planned: Plan, file: Path | None) -> None:
-    """Add people, all or none. Passwords made here are in `file`, a new one, or printed, before the hub knows them.
+def groups_are_the_providers(settings: Settings) -> bool:
+    """Whether every login sets a user's groups anew, so that none can be noted at the hub."""
+    return "GROUPS_CLAIM" in settings.login.takes
 
-    So an interrupted command leaves no account whose password nobody knows. If the hub refuses, the file is gone again.
+
+def add(hub: Hub, planned: Plan, file: Path | None) -> None:
+    """Add people, all or none. Passwords made here are in `file`, a new one, before the hub knows them, or printed.
+
+    They are printed when the hub has taken them. If it refuses, the file is gone again. So an interrupted command
+    leaves no account whose password nobody knows, and a refused one no password that opens nothing.
     """
     generated = planned.generated
     if generated and file:
         write_private(file, roster.write(generated))
         say(f"the passwords of {len(generated)} new accounts are in {file}, which only you can read")
-    elif generated:
-        result("\n".join(f"{entry.name},{entry.password}" for entry in generated))
     if len(planned.entries) > 1:
         say(f"adding {len(planned.entries)} people")
     try:
@@ -123,9 +138,24 @@ def add(hub: Hub, planned: Plan, file: Path | None) -> None:
             file.unlink()
             say(f"nobody was added, and {file} is removed again")
         raise
+    except BaseException:
+        if generated:
+            if not file:
+                _print_passwords(generated)
+            say("the hub may have taken these passwords or not; whoever has none yet gets one if you do this again")
+        raise
+    if not file:
+        _print_passwords([entry for entry in generated if entry.name in created])
+    for name in planned.signed_up:
+        say(f"{name} had signed up: the account has another password now, and is let in")
     for entry in generated:
         if entry.name not in created:
             say(f"warning: {entry.name} got another password meanwhile, which holds")
+
+
+def _print_passwords(generated: Sequence[Entry]) -> None:
+    if generated:
+        result("\n".join(f"{entry.name},{entry.password}" for entry in generated))
 
 
 def write_private(path: Path, text: str) -> None:
@@ -148,16 +178,23 @@ def write_private(path: Path, text: str) -> None:
 
 
 def exported(people: Iterable[Person]) -> str:
-    """A roster of everybody who may log in; passwords cannot be known. Says who is left out."""
-    kept = []
+    """A roster of everybody who may log in; passwords cannot be known. Says who is left out.
+
+    Those whom a provider's rules let in are left out too: an import would let them in by name, whatever the rules say.
+    """
+    kept, by_provider = [], 0
     for person in people:
         entry = Entry(person.name, groups=person.groups, email=person.email)
-        if person.state in ("waiting", "blocked", "no password"):
+        if person.state == "by provider":
+            by_provider += 1
+        elif person.state in ("waiting", "blocked", "no password"):
             say(f"left out: {person.name} ({person.state})")
         elif not roster.holds(entry):
             say(f"left out: {person.name} (no roster can hold this name, these groups or this e-mail address)")
         else:
             kept.append(entry)
+    if by_provider:
+        say(f"left out: {by_provider} people for whom the provider's groups or ALLOW_ALL decide at each login")
     return roster.write(kept)
 
 

@@ -2,9 +2,13 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hub_package import database
 from hub_support import ACCOUNTS, HubStandIn, person
+from stackgen_hub.accounts import AccountsAuthenticator
+from stackgen_hub.api import PeopleAPIHandler
 
 from stackgen import envfile
 from stackgen.admins import add_admin, remove_admin
@@ -59,6 +63,16 @@ def test_whoever_signed_up_under_a_name_does_not_keep_the_password_as_an_admin(h
     """It may be a stranger's; the operator's replaces it."""
     hub.people["grace"] = person("grace", "waiting")
     assert add_admin(stack, RunningHub(), "grace", lambda: PASSWORD, renew=False).password == PASSWORD
+
+
+def test_to_the_hub_whoever_only_signed_up_is_not_settled() -> None:
+    with database() as db:
+        authenticator = AccountsAuthenticator(db=db, enable_signup=True)
+        authenticator.create_user("guest", "of a stranger")
+        authenticator.store_passwords({"bob": b"$2b$04$abcdefghijklmnopqrstuuKzmp3JlMDPgoqSXGzmNCWNzyVz1XvO2"})
+        handler = PeopleAPIHandler.__new__(PeopleAPIHandler)
+        handler.application = SimpleNamespace(settings={"authenticator": authenticator})
+        assert handler.settled() == {"bob"}
 
 
 def test_with_a_providers_login_no_password_is_asked_for(provider: HubStandIn) -> None:

@@ -9,14 +9,19 @@ import json
 import re
 import stat
 
+import hub_package  # noqa: F401  # finds the hub's own package
 import pytest
 from hub_support import HubStandIn, person
-from unit_support import problems
+from stackgen_hub.logins import configure_login
+from traitlets.config import Config
+from unit_support import LOGGED_IN, problems, settings
 
 from stackgen import people
 from stackgen.errors import USAGE
 from stackgen.hubapi import Person
+from stackgen.logins import LOGINS
 from stackgen.roster import Entry
+from stackgen.settings import BY_KEY
 
 
 def rows(text: str) -> list[list[str]]:
@@ -34,7 +39,8 @@ def test_a_class_is_imported_and_new_passwords_are_for_the_operator_alone(hub: H
     assert re.fullmatch(r"new-accounts-\d{8}-\d{6}\.csv", file.name)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     header, [name, password, *_] = rows(file.read_text("utf-8-sig"))
-    assert (header[:2], name, len(password)) == (["username", "password"], "li", 20)
+    assert (header[:2], name) == (["username", "password"], "li")
+    assert re.fullmatch("[A-Za-z0-9]{21}", password), "a spreadsheet reads what begins with a sign as a formula"
     assert hub.files_at_post == [file.name], "an interrupted command leaves no password that nobody knows"
     [(_, _, body)] = hub.changes()
     assert body["people"] == [
@@ -62,7 +68,19 @@ def test_when_the_hub_does_not_answer_the_passwords_are_kept(hub: HubStandIn) ->
     done = hub.stackgen("users", "import", "class.txt", "--output", "secret.csv")
     assert done.returncode == 1
     assert "the hub does not answer" in done.stderr
+    assert "the hub may have taken these passwords or not" in done.stderr
     assert len(rows((hub.directory / "secret.csv").read_text("utf-8-sig"))) == 2
+
+
+@pytest.mark.parametrize("arguments", [["import", "class.txt", "--output", "-"], ["add", "li", "bo", "--generate"]])
+def test_passwords_are_printed_when_the_hub_has_taken_them_or_may_have(hub: HubStandIn, arguments: list[str]) -> None:
+    (hub.directory / "class.txt").write_text("li\nbo\n")
+    hub.refuses = True
+    assert hub.stackgen("users", *arguments).stdout == ""
+    hub.hangs_up = True
+    done = hub.stackgen("users", *arguments)
+    assert [name for name, _ in rows(done.stdout)] == ["li", "bo"]
+    assert "the hub may have taken these passwords or not" in done.stderr
 
 
 def test_an_older_list_of_passwords_is_never_overwritten(hub: HubStandIn) -> None:
@@ -79,7 +97,7 @@ def test_passwords_are_printed_if_asked_for(hub: HubStandIn) -> None:
     (hub.directory / "class.txt").write_text("li\nbo,correct horse\n")
     done = hub.stackgen("users", "import", "class.txt", "--output", "-")
     [[name, password]] = rows(done.stdout)
-    assert (done.returncode, name, len(password)) == (0, "li", 20)
+    assert (done.returncode, name, len(password)) == (0, "li", 21)
     assert not list(hub.directory.glob("*.csv"))
 
 
@@ -98,13 +116,26 @@ def test_one_bad_line_keeps_everybody_out_unless_it_is_skipped(hub: HubStandIn) 
 
 
 def test_a_dry_run_changes_nothing(hub: HubStandIn) -> None:
-    hub.people = {"bob": person("bob"), "eve": person("eve", "no password")}
-    (hub.directory / "class.txt").write_text("li\nbob\neve\n")
+    hub.people = {"bob": person("bob"), "eve": person("eve", "no password"), "guest": person("guest", "waiting")}
+    (hub.directory / "class.txt").write_text("li\nbob\neve\nguest\n")
     done = hub.stackgen("users", "import", "class.txt", "--dry-run")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[1:] == ["li    new", "eve   new", "bob   there already"]
+    signed_up = "guest  signed up, gets another password"
+    assert done.stdout.splitlines()[1:] == ["li     new", "eve    new", signed_up, "bob    there already"]
     assert hub.changes() == []
     assert not list(hub.directory.glob("*.csv"))
+
+
+@pytest.mark.parametrize("arguments", [["import", "class.txt"], ["add", "zhangwei", "--generate"]])
+def test_a_roster_wins_over_whoever_signed_up_under_a_name(hub: HubStandIn, arguments: list[str]) -> None:
+    """It may be a stranger, who knows the password of the sign-up."""
+    hub.people = {"zhangwei": person("zhangwei", "waiting")}
+    (hub.directory / "class.txt").write_text("zhangwei\n")
+    done = hub.stackgen("users", *arguments)
+    assert done.returncode == 0
+    assert "zhangwei had signed up: the account has another password now, and is let in" in done.stderr
+    [(_, _, body)] = hub.changes()
+    assert body["people"][0]["generated"]
 
 
 def test_people_without_passwords_need_no_file(hub: HubStandIn, provider: HubStandIn) -> None:
@@ -114,6 +145,26 @@ def test_people_without_passwords_need_no_file(hub: HubStandIn, provider: HubSta
     assert (done.returncode, done.stdout) == (0, "")
     assert hub.changes() == [("POST", "people", {"people": [{"name": "li"}, {"name": "bo"}]})]
     assert not list(hub.directory.glob("*.csv"))
+
+
+def test_where_groups_are_the_providers_a_roster_with_groups_lets_people_in_all_the_same(hub: HubStandIn) -> None:
+    """As in a move from one login to another; --group, which somebody types, is the hub's to refuse."""
+    hub.people = {"li": person("li", groups=["one"]), "bo": person("bo", groups=["one", "two"]), "eve": person("eve")}
+    assert hub.stackgen("users", "export", "before.csv").returncode == 0
+    callback = {"ADMIN_USERS": "ada", "OAUTH_CALLBACK_URL": "https://localhost/hub/oauth_callback"}
+    hub.log_in_with({"AUTH": "piculator"} | LOGGED_IN["piculator"] | callback)
+    hub.people = {name: person(name, "by provider", account=False) for name in hub.people}
+    done = hub.stackgen("users", "import", "before.csv")
+    assert done.returncode == 0
+    assert hub.changes() == [("POST", "people", {"people": [{"name": "li"}, {"name": "bo"}, {"name": "eve"}]})]
+    assert "the groups of 2 people are left out: with AUTH=piculator groups are the provider's" in done.stderr
+
+
+@pytest.mark.parametrize("name", LOGINS)
+def test_stackgen_knows_at_which_logins_the_hub_takes_groups_from_the_provider(name: str) -> None:
+    chosen, c = settings(**LOGGED_IN[name], AUTH=name), Config()
+    configure_login(c, {key: chosen[key] for key in BY_KEY} | {"AUTHENTICATOR_CLASS": ""})
+    assert people.groups_are_the_providers(chosen) == (c.Authenticator.manage_groups is True)
 
 
 def test_what_is_exported_can_be_imported_and_leaves_out_who_may_not_log_in(hub: HubStandIn) -> None:
@@ -135,6 +186,14 @@ def test_what_is_exported_can_be_imported_and_leaves_out_who_may_not_log_in(hub:
     assert hub.stackgen("users", "import", "people.csv").returncode == 0
 
 
+def test_whom_the_providers_rules_let_in_an_export_does_not_let_in_by_name(provider: HubStandIn) -> None:
+    provider.people = {name: person(name, "by provider", account=False) for name in ("li", "bo")}
+    provider.people["eve"] = person("eve", "allowed", account=False)
+    done = provider.stackgen("users", "export")
+    assert rows(done.stdout)[1:] == [["eve", "", "", ""]]
+    assert done.stderr == "left out: 2 people for whom the provider's groups or ALLOW_ALL decide at each login\n"
+
+
 def test_one_person_is_added_with_a_password_from_a_pipe(hub: HubStandIn) -> None:
     more = ["--password-stdin", "--group", "one", "--email", "li@example.edu"]
     done = hub.stackgen("users", "add", "Li", *more, stdin="correct horse\n")
@@ -147,7 +206,7 @@ def test_several_people_are_added_with_made_passwords(hub: HubStandIn) -> None:
     hub.people = {"bo": person("bo")}
     done = hub.stackgen("users", "add", "li", "bo", "LI", "--generate")
     [[name, password]] = rows(done.stdout)
-    assert (done.returncode, name, len(password)) == (0, "li", 20)
+    assert (done.returncode, name, len(password)) == (0, "li", 21)
     assert "bo was there already, and is active; the password is as it was" in done.stderr
 
 
@@ -276,12 +335,13 @@ def known(name: str, state: str, *, account: bool) -> Person:
 
 
 def test_whoever_has_no_password_yet_gets_one_and_nobody_loses_theirs() -> None:
-    there = [known("ada", "no password", account=False), known("bo", "blocked", account=True)]
-    entries = [Entry("ada"), Entry("bo", "correct horse"), Entry("li", "correct horse")]
+    states = {"ada": "no password", "bo": "blocked", "eve": "waiting"}
+    there = [known(name, state, account=name != "ada") for name, state in states.items()]
+    entries = [Entry("ada"), Entry("bo", "correct horse"), Entry("li", "correct horse"), Entry("eve", "correct horse")]
     planned = people.plan(entries, there, passwords=True)
-    assert (planned.new, planned.existing) == (["ada", "li"], ["bo"])
+    assert (planned.new, planned.existing, planned.signed_up) == (["ada", "li", "eve"], ["bo"], ["eve"])
     assert [entry.name for entry in planned.generated] == ["ada"]
-    assert [entry.password for entry in planned.entries][1:] == ["", "correct horse"]
+    assert [entry.password for entry in planned.entries][1:] == ["", "correct horse", "correct horse"]
 
 
 def test_with_a_provider_those_are_new_whom_no_rule_names() -> None:

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import math
 import random
+import string
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from stackgen import names, roster
 from stackgen.errors import StackgenError
-from stackgen.passwords import check_password
+from stackgen.passwords import check_password, generated_password
 from stackgen.roster import Entry, Roster
 
 PREFIX = "jupyterhub-user-"
@@ -174,6 +176,19 @@ def test_only_the_first_line_can_be_a_header() -> None:
     assert [entry.name for entry in read("\n , \nUSER\nada\n").entries] == ["ada"]
 
 
+@pytest.mark.parametrize("name", ["202401000001", "2e11", "1.5", "e+1", "2024e+lab"])
+def test_numbers_that_no_spreadsheet_has_shortened_are_names(name: str) -> None:
+    assert [entry.name for entry in read(name).entries] == [name]
+
+
+def test_a_made_password_has_120_bits_and_nothing_that_is_misread() -> None:
+    """Neither by people nor by a spreadsheet, to which a sign at the beginning is a formula."""
+    made = [generated_password() for _ in range(500)]
+    characters = set("".join(made))
+    assert characters == set(string.ascii_letters + string.digits) - set("0Oo1Il")
+    assert {len(password) * math.log2(len(characters)) >= 120 for password in made} == {True}
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -192,6 +207,10 @@ def test_only_the_first_line_can_be_a_header() -> None:
         ('bob,"correct horse', "its quotation marks do not match"),
         ("bob;correct horse", "holds white space or a separator, and in this file commas separate cells"),
         ("bob，correct horse", "its user name holds white space or a separator"),  # noqa: RUF001  # typed by a Chinese keyboard
+        ("2.02401E+11", "its user name is a number that a spreadsheet has shortened"),
+        ('"2,02401E+11"', "its user name is a number that a spreadsheet has shortened"),
+        ("2e+11,correct horse", "its user name is a number that a spreadsheet has shortened"),
+        ("-x", "the user name '-x' must not begin with - or +"),
         ("ADA", "ADA is the same person as Ada on line 3"),
         ("ａｄａ", "ａｄａ is the same person as Ada on line 3"),  # noqa: RUF001
     ],

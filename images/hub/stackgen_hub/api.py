@@ -4,7 +4,10 @@ Everything needs the scope admin:users. Names in paths are percent-encoded, and 
 """
 
 import asyncio
+import functools
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +23,7 @@ from stackgen_hub import people
 from stackgen_hub.names import user_name, volume_name
 from stackgen_hub.passwords import check_password, hashed
 
+HASHING = ThreadPoolExecutor(os.cpu_count())  # of its own, so that a roster holds up nobody else's work
 STOP_SECONDS = 30  # the engine kills a server that has not ended by itself after ten
 
 
@@ -112,13 +116,13 @@ class PeopleAPIHandler(PeopleHandler):
             raise web.HTTPError(400, "the body must be an object with a list of objects: people")
         wanted = {self.name_of(entry.get("name", "")): entry for entry in entries}
         passwords = {name: self.password_of(name, entry) for name, entry in wanted.items()}
-        existing = wanted.keys() & self.settled()
-        # bcrypt leaves other threads alone, so the hub goes on working meanwhile
-        hashes = {
-            name: await asyncio.to_thread(hashed, password, generated=bool(wanted[name].get("generated")))
-            for name, password in passwords.items()
-            if password is not None and name not in existing
-        }
+        settled = self.settled()
+        new = {name: word for name, word in passwords.items() if word is not None and name not in settled}
+        made = await asyncio.gather(
+            *(self.hashed(word, generated=bool(wanted[name].get("generated"))) for name, word in new.items())
+        )
+        existing = wanted.keys() & self.settled()  # again: meanwhile somebody may have got a password
+        hashes = {name: value for name, value in zip(new, made, strict=True) if name not in existing}
         try:
             for name, entry in wanted.items():
                 self.add(name, entry)
@@ -134,10 +138,16 @@ class PeopleAPIHandler(PeopleHandler):
         self.set_status(201)
         self.write(json.dumps({"created": sorted(wanted.keys() - existing), "existing": sorted(existing)}))
 
+    @staticmethod
+    async def hashed(password: str, *, generated: bool) -> bytes:
+        """A password's hash, made beside the hub: bcrypt leaves other threads, and so the hub's own work, alone."""
+        work = functools.partial(hashed, password, generated=generated)
+        return await asyncio.get_running_loop().run_in_executor(HASHING, work)
+
     def settled(self) -> set[str]:
-        """Those who have an account or, at a provider's login, a rule: both stay as they are."""
+        """Those who were let in with an account or, at a provider's login, have a rule: both stay as they are."""
         if self.has_passwords:
-            return set(self.authenticator.accounts())
+            return {name for name, let_in in self.authenticator.accounts().items() if let_in}
         return {name for (name,) in self.db.query(people.Person.name).filter(people.Person.rule.is_not(None))}
 
     def add(self, name: str, entry: dict[str, Any]) -> None:
