@@ -8,20 +8,20 @@ import os
 import sys
 from pathlib import Path
 
-from stackgen_hub.logins import configure_login
+from stackgen_hub.logins import configure_login, end_other_logins
 from stackgen_hub.pages import TEMPLATES
 from stackgen_hub.servers import before_start
 
 c = get_config()  # noqa: F821
 env = os.environ
 stack = env["STACK_NAME"]
+data = Path("/srv/jupyterhub/data")
 
 # --- The hub, and nginx as its proxy --------------------------------------------------------------------------------
 c.JupyterHub.hub_bind_url = "http://0.0.0.0:8081"  # every interface of this container, its loopback too
 c.JupyterHub.hub_connect_url = "http://hub:8081"
 c.JupyterHub.db_url = env["DATABASE_URL"]
-# One for each login: after a change of AUTH nobody is still logged in the old way.
-c.JupyterHub.cookie_secret_file = f"/srv/jupyterhub/data/cookie_secret-{env['AUTH']}"
+c.JupyterHub.cookie_secret_file = str(data / "cookie_secret")
 # A restart of the hub must not end anybody's server, nor take its route away.
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.cleanup_proxy = False
@@ -32,7 +32,9 @@ c.ConfigurableHTTPProxy.api_url = "http://proxy-api:8001"
 c.JupyterHub.last_activity_interval = 60
 
 # --- Logins ---------------------------------------------------------------------------------------------------------
-configure_login(c, env)  # the class and settings of the login that AUTH names
+login = configure_login(c, env)  # the class and settings of the login that AUTH names
+# After a change nobody is still logged in the old way.
+end_other_logins(env["DATABASE_URL"], login, data / "login")
 # A file and not the environment: a container that starts again would still have the admins of the day it was made.
 c.Authenticator.admin_users = set(Path(__file__).with_name("admins").read_text().split())
 c.JupyterHub.template_paths = [str(TEMPLATES)]

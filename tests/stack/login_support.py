@@ -4,10 +4,12 @@ One browser fills in the hub's own forms, the other goes to an OAuth provider an
 """
 
 import html
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
@@ -57,6 +59,19 @@ def newcomers(stack: RunningStack) -> Iterator[None]:
 def server_runs(stack: RunningStack, name: str) -> bool:
     """Whether the container of this user's server runs."""
     return bool(docker("ps", "-q", "--filter", f"name=^{stack.container(name)}$"))
+
+
+def server_reports(stack: RunningStack, name: str) -> bool:
+    """Whether this user's server can tell the hub that it is in use, by the token that it was started with."""
+    environment = json.loads(docker("inspect", stack.container(name), "--format", "{{json .Config.Env}}"))
+    (token,) = (line.partition("=")[2] for line in environment if line.startswith("JUPYTERHUB_API_TOKEN="))
+    answer = stack.front.session().post(
+        f"{stack.front.url}/hub/api/users/{name}/activity",
+        json={"last_activity": datetime.now(UTC).isoformat()},
+        headers={"Authorization": f"token {token}"},
+        timeout=TIMEOUT,
+    )
+    return answer.ok
 
 
 def visible(page: requests.Response) -> str:
@@ -115,6 +130,19 @@ class HubBrowser(Browser):
         """Whether the hub shows this browser somebody's pages, or answers its API."""
         page = self.session.get(f"{self.front.url}/hub/home", allow_redirects=False, timeout=TIMEOUT)
         return self._either(page, 302, self.hub_api("GET", "/user"))
+
+    def new_token(self) -> str:
+        """A token of one's own, as for a script."""
+        return str(self.hub_api("POST", f"/users/{self.name}/tokens").json()["token"])
+
+    def token_works(self, token: str) -> bool:
+        """Whether the hub takes this token for somebody, in a browser without cookies."""
+        browser = Browser(self.front, self.name)
+        try:
+            browser.use_token(token)
+        except StackgenError:
+            return False
+        return True
 
     @property
     def admin(self) -> bool:

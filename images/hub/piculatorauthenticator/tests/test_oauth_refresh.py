@@ -421,7 +421,7 @@ def test_no_token_survives_a_restart_of_the_hub_by_its_note() -> None:
     """Then the database alone tells which token is the server's."""
 
     async def story(_: Service, hub: Hub) -> None:
-        browser, token = await at_work(hub)
+        _, token = await at_work(hub)
         user = hub.user()
         later = user.new_api_token(note="Server at /user/ada/")
         user.spawner.api_token = ""
