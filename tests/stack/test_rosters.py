@@ -7,8 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from login_support import HubBrowser, newcomers
+
 from stackgen.errors import StackgenError
 from stackgen.smoke import Browser
+from tests import logins
 from tests.conftest import RunningStack, docker, stackgen
 
 
@@ -78,6 +81,22 @@ def test_a_bad_line_keeps_everybody_out_unless_it_is_skipped(stack: RunningStack
     users(stack, "import", roster, "--output", made, "--skip-bad")
     assert {"good1", "good3"} <= listed(stack).keys()
     users(stack, "remove", "good1", "good3")
+
+
+def test_a_roster_wins_over_a_stranger_who_signed_up_under_a_name(stack: RunningStack, tmp_path: Path) -> None:
+    """The stranger's password opens nothing, not even when somebody lets zhangwei in later."""
+    roster, made = tmp_path / "roster.csv", tmp_path / "made.csv"
+    roster.write_text("zhangwei\n")
+    with logins.login(stack, ALLOW_SIGNUP="true"), newcomers(stack):
+        stranger = HubBrowser(stack.front, "zhangwei", "of a stranger")
+        form = {"signup_password": stranger.password, "signup_password_confirmation": stranger.password}
+        stranger.submit("signup", username="zhangwei", **form)
+        assert listed(stack)["zhangwei"]["state"] == "waiting"
+        assert "zhangwei had signed up" in users(stack, "import", roster, "--output", made).stderr
+        users(stack, "allow", "zhangwei")
+        stranger.refused(stranger.attempt(), 403, "Invalid username or password")
+        [row] = csv.DictReader(made.open(encoding="utf-8-sig"))
+        assert can_sign_in(stack, "zhangwei", row["password"])
 
 
 def test_what_only_the_hub_can_judge_is_refused_as_a_whole_too(stack: RunningStack, tmp_path: Path) -> None:
