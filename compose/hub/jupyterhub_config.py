@@ -8,7 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from stackgen_hub.logins import configure_login, end_other_logins
+from stackgen_hub.logins import configure_login
+from stackgen_hub.offline import end_other_logins
 from stackgen_hub.pages import TEMPLATES
 from stackgen_hub.servers import before_start
 

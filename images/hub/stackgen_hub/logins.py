@@ -1,4 +1,4 @@
-"""JupyterHub's settings for each login, from the environment that compose.yaml gives the hub; and what a change ends.
+"""JupyterHub's settings for each login, from the environment that compose.yaml gives the hub.
 
 Which class a login has (AUTHENTICATOR_CLASS) and which settings it takes is decided by stackgen's table of logins.
 """
@@ -6,13 +6,8 @@ Which class a login has (AUTHENTICATOR_CLASS) and which settings it takes is dec
 import hashlib
 import ssl
 from collections.abc import Mapping
-from pathlib import Path
 
-from jupyterhub import orm
 from ldapauthenticator.ldapauthenticator import TlsStrategy
-from piculatorauthenticator.access import server_token_id
-from sqlalchemy import create_engine, delete, inspect, select
-from sqlalchemy.orm import Session
 from traitlets.config import Config
 
 WRONG_PASSWORDS = 10  # before an account is locked; images/hub/pam/faillock.conf says the same
@@ -31,29 +26,6 @@ def configure_login(c: Config, env: Mapping[str, str]) -> str:
     c.Authenticator.any_allow_config = True
     _CONFIGURE[env["AUTH"]](c, env)
     return c.ProviderAuthenticator.get("provider", env["AUTH"])
-
-
-def end_other_logins(database_url: str, login: str, note: Path) -> None:
-    """If people log in another way now than by `note`, where the last login is kept, end all that they have open.
-
-    A name may be somebody else's in the other login, and the other provider's tokens mean nothing to this one. Servers
-    compute on, with their own tokens. Called before the hub opens its database, of which there may be none yet.
-    """
-    if note.exists() and note.read_text() == login:
-        return
-    engine = create_engine(database_url)
-    if inspect(engine).has_table(orm.User.__tablename__):
-        with Session(engine) as db:
-            servers = db.scalars(select(orm.Spawner).where(orm.Spawner.server_id.is_not(None)))
-            kept = {server_token_id(db, server) for server in servers} - {None}
-            of_users = orm.APIToken.user_id.is_not(None)
-            db.execute(delete(orm.APIToken).where(of_users, orm.APIToken.id.not_in(kept)))
-            db.execute(delete(orm.OAuthCode))
-            for user in db.scalars(select(orm.User)):
-                user.cookie_id, user.encrypted_auth_state = orm.new_token(), None
-            db.commit()
-    engine.dispose()
-    note.write_text(login)
 
 
 def _accounts(c: Config, env: Mapping[str, str]) -> None:
@@ -165,6 +137,9 @@ def _google(c: Config, env: Mapping[str, str]) -> None:
     _oauth(c, env)
     c.ProviderAuthenticator.provider = "google"
     c.GoogleOAuthenticator.hosted_domain = _list(env["GOOGLE_DOMAINS"])
+    # Google gives a refresh token only if it is asked for one and the user consents; without it everybody would have to
+    # log in again every hour.
+    c.OAuthenticator.extra_authorize_params = {"access_type": "offline", "prompt": "consent"}
 
 
 def _azuread(c: Config, env: Mapping[str, str]) -> None:
