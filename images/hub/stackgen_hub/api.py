@@ -1,6 +1,7 @@
 """What stackgen asks of the hub beyond JupyterHub's own REST API: people, with their rules and passwords, and aliases.
 
-Everything needs the scope admin:users. Names in paths are percent-encoded, and normalised here.
+Everything needs the scope admin:users; and as with JupyterHub's own API, only admins make or change admins. Names in
+paths are percent-encoded, and normalised here.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import Any
 
 from jupyterhub import orm
 from jupyterhub.apihandlers.base import APIHandler
+from jupyterhub.handlers import BaseHandler
 from jupyterhub.scopes import needs_scope
 from jupyterhub.user import User
 from piculatorauthenticator import end_access
@@ -25,6 +27,18 @@ from stackgen_hub.passwords import check_password, hashed
 
 HASHING = ThreadPoolExecutor(os.cpu_count())  # of its own, so that a roster holds up nobody else's work
 STOP_SECONDS = 30  # the engine kills a server that has not ended by itself after ten
+
+
+def is_admin(handler: BaseHandler, name: str) -> bool:
+    """Whether a user of this name is an admin, or will be one with the first login."""
+    user = orm.User.find(handler.db, name)
+    return bool(user and user.admin) or name in handler.authenticator.admin_users
+
+
+def only_for_admins(handler: BaseHandler) -> None:
+    """Ends with 403 if who asks is no admin: whoever has been given admin:users must not become one by it."""
+    if not handler.current_user.admin:
+        raise web.HTTPError(403, "only admins can make or change admins")
 
 
 class PeopleHandler(APIHandler):
@@ -42,6 +56,13 @@ class PeopleHandler(APIHandler):
             volume_name(self.authenticator.volume_prefix, name)
         except ValueError as error:
             raise web.HTTPError(400, str(error)) from None
+        return name
+
+    def changeable(self, text: Any) -> str:
+        """The name of somebody who is to be changed. Ends with 403 if that is an admin, and who asks is none."""
+        name = self.name_of(text)
+        if is_admin(self, name):
+            only_for_admins(self)
         return name
 
     def password_of(self, name: str, body: dict[str, Any]) -> str | None:
@@ -114,7 +135,7 @@ class PeopleAPIHandler(PeopleHandler):
         entries = body.get("people") if isinstance(body, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise web.HTTPError(400, "the body must be an object with a list of objects: people")
-        wanted = {self.name_of(entry.get("name", "")): entry for entry in entries}
+        wanted = {self.changeable(entry.get("name", "")): entry for entry in entries}
         passwords = {name: self.password_of(name, entry) for name, entry in wanted.items()}
         settled = self.settled()
         new = {name: word for name, word in passwords.items() if word is not None and name not in settled}
@@ -185,9 +206,11 @@ class PersonAPIHandler(PeopleHandler):
     @needs_scope("admin:users")
     async def patch(self, name: str) -> None:
         """Change a password, a rule, or whether the person is an admin."""
-        name, body = self.name_of(name), self.get_json_body()
+        name, body = self.changeable(name), self.get_json_body()
         if not isinstance(body, dict) or body.get("rule") not in (None, people.ALLOW, people.BLOCK):
             raise web.HTTPError(400, "the body must be an object; its rule, if there is one, allow or block")
+        if body.get("admin"):
+            only_for_admins(self)
         password = self.password_of(name, body)
         if password is not None:
             try:
@@ -210,17 +233,22 @@ class PersonAPIHandler(PeopleHandler):
         self.write_person(name)
 
     def set_rule(self, name: str, rule: str | None) -> None:
-        """Block a person, or let them in: then a block is gone, and whoever signed up may log in."""
+        """Block a person, or let them in: whoever signed up, or whom the rules of a provider's login may not let in.
+
+        At a provider's login the end of a block is only that, or these rules would not count for the person any more.
+        """
         row = people.person(self.db, name)
-        if rule == people.ALLOW and self.has_passwords:
-            self.authenticator.let_in(name)
-            rule = None
+        if rule == people.ALLOW:
+            if self.has_passwords:
+                self.authenticator.let_in(name)
+            if self.has_passwords or row.rule == people.BLOCK:
+                rule = None
         row.rule = rule
 
     @needs_scope("admin:users")
     async def delete(self, name: str) -> None:
         """Stop the person's server and remove all that the hub holds of them. Never a volume."""
-        name = self.name_of(name)
+        name = self.changeable(name)
         known, user = name in self.everybody(), self.find_user(name)
         if user:
             await self.stop_server(user)
@@ -253,6 +281,7 @@ class AdminsAPIHandler(PeopleHandler):
     @needs_scope("admin:users")
     def put(self) -> None:
         """The list in the body, and nobody else, are the admins by ADMIN_USERS; a group's or the page's stay admins."""
+        only_for_admins(self)
         body = self.get_json_body()
         if not isinstance(body, list):
             raise web.HTTPError(400, "the body must be a list of user names")
@@ -282,7 +311,7 @@ class AliasAPIHandler(PeopleHandler):
         if self.has_passwords:
             raise web.HTTPError(400, "with this login user names are stackgen's own, and need no alias")
         body = self.get_json_body()
-        login, name = self.name_of(login), self.name_of(body.get("name", "") if isinstance(body, dict) else "")
+        login, name = self.changeable(login), self.changeable(body.get("name", "") if isinstance(body, dict) else "")
         try:
             people.set_alias(self.db, self.authenticator.provider, login, name)
         except people.Taken as taken:
@@ -292,7 +321,9 @@ class AliasAPIHandler(PeopleHandler):
     @needs_scope("admin:users")
     def delete(self, login: str) -> None:
         """Whoever logs in as LOGIN is the user LOGIN again."""
-        if self.has_passwords or not people.remove_alias(self.db, self.authenticator.provider, self.name_of(login)):
+        login = self.name_of(login)
+        self.changeable(people.aliases(self.db).get(login, login))
+        if self.has_passwords or not people.remove_alias(self.db, self.authenticator.provider, login):
             raise web.HTTPError(404, f"there is no alias {login}")
         self.set_status(204)
 

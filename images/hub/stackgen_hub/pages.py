@@ -7,7 +7,7 @@ from jupyterhub.scopes import needs_scope
 from piculatorauthenticator import end_access
 from tornado import web
 
-from stackgen_hub import people
+from stackgen_hub import api, people
 from stackgen_hub.passwords import check_password, hashed
 
 TEMPLATES = Path(__file__).with_name("templates")  # pages in it win over JupyterHub's and NativeAuthenticator's
@@ -66,6 +66,8 @@ class WaitingHandler(BaseHandler):
     async def post(self) -> None:
         """Let somebody in, or remove the account; by POST, so that JupyterHub's XSRF check guards it."""
         name = self.authenticator.normalize_username(self.get_body_argument("name", strip=False))
+        if api.is_admin(self, name):
+            api.only_for_admins(self)  # whoever waits under this name may be anybody
         if name in self.waiting():
             if self.get_body_argument("action") == "allow":
                 self.authenticator.let_in(name)
