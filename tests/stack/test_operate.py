@@ -90,9 +90,30 @@ def test_an_existing_user_can_be_made_an_admin_and_keeps_the_password(stack: Run
     assert can_sign_in(stack, "promoted", password)
 
 
-def test_add_admin_works_while_the_stack_is_down(stack: RunningStack) -> None:
+def test_remove_admin_takes_the_rights_at_once_and_for_good(stack: RunningStack) -> None:
+    """Account and password stay."""
+    password = stack.user("barbara")
+    assert stackgen("add-admin", "barbara", "-C", stack.directory).returncode == 0
+    browser = Browser(stack.front, "barbara")
+    browser.sign_in(password)
+    assert browser.hub_api("GET", "/users").ok
+    done = stackgen("remove-admin", "Barbara", "-C", stack.directory)
+    assert done.returncode == 0, done.stderr
+    assert browser.hub_api("GET", "/users").status_code == 403
+    stack.compose("restart", "hub")
+    stack.compose("up", "-d", "--wait")
+    assert not is_admin(stack, "barbara")
+    assert "barbara" not in stack.settings.admins
+    assert can_sign_in(stack, "barbara", password)
+
+
+def test_admins_come_and_go_while_the_stack_is_down(stack: RunningStack) -> None:
+    former = stack.user("niklaus")
+    assert stackgen("add-admin", "niklaus", "-C", stack.directory).returncode == 0
     assert stackgen("down", "-C", stack.directory).returncode == 0
     try:
+        gone = stackgen("remove-admin", "niklaus", "-C", stack.directory)
+        assert gone.returncode == 0, gone.stderr
         done = stackgen("add-admin", "edsger", "--password-stdin", "-C", stack.directory, stdin="go to is bad\n")
         assert done.returncode == 0, done.stderr
         again = stackgen("add-admin", "edsger", "-C", stack.directory)
@@ -104,6 +125,9 @@ def test_add_admin_works_while_the_stack_is_down(stack: RunningStack) -> None:
         stack.compose("up", "-d", "--wait")
     assert is_admin(stack, "edsger")
     assert can_sign_in(stack, "edsger", "go to is bad")
+    assert not is_admin(stack, "niklaus")
+    assert "niklaus" not in stack.settings.admins
+    assert can_sign_in(stack, "niklaus", former)
 
 
 def test_no_stranger_becomes_an_admin_by_choosing_an_admins_name(stack: RunningStack) -> None:
@@ -132,6 +156,46 @@ def test_people_can_be_changed_only_with_an_admins_token(stack: RunningStack) ->
         assert visitor.request(method, url + path, json={"password": "stolen 1234"}, timeout=30).status_code == 403
         assert user.hub_api(method, f"/people{path}", json={"password": "stolen 1234"}).status_code == 403
     assert can_sign_in(stack, "ada", stack.password)
+
+
+def test_whoever_may_manage_people_can_neither_become_nor_change_an_admin(stack: RunningStack) -> None:
+    """A role with admin:users is for a helper, whom JupyterHub's own API gives no more either."""
+    drop_in = stack.directory / "hub/config.d/60-helper.py"
+    role = {"name": "helper", "scopes": ["admin:users"], "users": ["helper"]}
+    drop_in.write_text(f"c.JupyterHub.load_roles.append({role})\n")
+    try:
+        stack.compose("restart", "hub")
+        stack.compose("up", "-d", "--wait")
+        helper = Browser(stack.front, "helper")
+        helper.sign_in(stack.user("helper"))
+        stack.hub.make_admin("not-come-yet")
+        assert helper.hub_api("PATCH", "/people/pupil", json={"password": "a first one"}).ok
+        assert can_sign_in(stack, "pupil", "a first one")
+        for method, path, body in (
+            ("PATCH", "/people/helper", {"admin": True}),
+            ("PATCH", "/people/pupil", {"admin": True}),
+            ("PATCH", "/people/ada", {"password": "stolen 1234"}),
+            ("PATCH", "/people/ada", {"rule": "block"}),
+            ("PATCH", "/people/ADA", {"admin": False}),
+            ("PATCH", "/people/not-come-yet", {"password": "stolen 1234"}),
+            ("POST", "/people", {"people": [{"name": "not-come-yet", "password": "stolen 1234"}]}),
+            ("DELETE", "/people/ada", None),
+            ("PUT", "/admins", ["helper"]),
+            ("PUT", "/admins", []),
+        ):
+            answer = helper.hub_api(method, path, json=body)
+            assert answer.status_code == 403, (method, path, body)
+            assert "only admins" in answer.text
+        assert is_admin(stack, "ada")
+        assert can_sign_in(stack, "ada", stack.password)
+        assert not is_admin(stack, "helper")
+        assert not is_admin(stack, "pupil")
+        assert not stack.hub.has_account("not-come-yet")
+        assert helper.hub_api("DELETE", "/people/pupil").ok
+    finally:
+        drop_in.unlink()
+        stack.compose("restart", "hub")
+        stack.compose("up", "-d", "--wait")
 
 
 def test_the_culler_may_do_no_more_than_it_needs(stack: RunningStack) -> None:
