@@ -34,7 +34,7 @@ class LdapAuthenticator(StackAuthenticator, LDAPAuthenticator):
             ) from None
         if model:
             try:
-                model["name"] = people.user_of(self.db, self.provider, None, user_name(model["name"]))
+                model["name"] = people.user_of(self.db, self.provider, {}, user_name(model["name"]))
             except (ValueError, people.Taken) as refused:
                 raise web.HTTPError(403, str(refused)) from None
         return model

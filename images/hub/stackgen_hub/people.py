@@ -3,12 +3,18 @@
 `name` is always a user's normalised name on the hub, `login` a normalised name at the provider.
 """
 
+from collections.abc import Mapping
+
 from jupyterhub import orm
-from sqlalchemy import Boolean, Column, Unicode, UniqueConstraint, delete, or_, select
+from sqlalchemy import Boolean, Column, Unicode, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 ALLOW = "allow"
 BLOCK = "block"
+
+# What a provider never gives to anybody else, by its kind: `sub` of OpenID Connect, `id` of other services. A provider
+# may give both, or another kind after a change. Empty where it has nothing of that sort.
+Subjects = Mapping[str, str]
 
 
 class Person(orm.Base):
@@ -30,13 +36,17 @@ class Alias(orm.Base):
 
 
 class Identity(orm.Base):
-    """The person whom a provider knows as `subject` is the user `name` here, however their name changes there."""
+    """The user `name` is, or was, the person whom a provider knows as `subject`, however their name changes there.
+
+    What was stays noted: the volume holds this person's files, and must not become somebody else's unsaid.
+    """
 
     __tablename__ = "stackgen_identities"
     provider = Column(Unicode(255), primary_key=True)
-    subject = Column(Unicode(255), primary_key=True)
-    name = Column(Unicode(255), nullable=False)
-    __table_args__ = (UniqueConstraint("provider", "name"),)
+    kind = Column(Unicode(8), primary_key=True)
+    name = Column(Unicode(255), primary_key=True)
+    subject = Column(Unicode(255), nullable=False)
+    current = Column(Boolean, nullable=False)
 
 
 class Taken(Exception):
@@ -58,49 +68,46 @@ def rule(db: Session, name: str) -> str | None:
     return row.rule if row else None
 
 
-def user_of(db: Session, provider: str, subject: str | None, login: str) -> str:
-    """The user that somebody is who logs in as `login`. No two people of a provider are ever the same user.
+def user_of(db: Session, provider: str, subjects: Subjects, login: str) -> str:
+    """The user that somebody is who logs in as `login`: what an alias says, or who they were before, or `login` itself.
 
-    `subject` is what the provider never gives to anybody else, or None where it has nothing of the kind; then `login`
-    alone decides. A name at the provider may change hands or look like another's after normalisation: the one who came
-    first keeps the user, others are refused. Raises Taken.
+    No two people of a provider are ever the same user, as far as it gives subjects. A name there may change hands or
+    look like another's after normalisation: the one who came first keeps the user, others are refused. Raises Taken.
     """
-    if subject is not None and (known := db.get(Identity, (provider, subject))):
-        return known.name
     alias = db.get(Alias, login)
-    if not alias and db.scalar(select(Alias).where(Alias.name == login)):
+    names = [alias.name] if alias else []
+    for kind, subject in subjects.items():
+        known = (Identity.provider == provider, Identity.kind == kind, Identity.subject == subject, Identity.current)
+        names += db.scalars(select(Identity.name).where(*known))
+    if not names and _alias_of(db, login):
         raise _taken(login)
-    name = alias.name if alias else login
-    if subject is not None and _identity_of(db, provider, name):
+    for name in names or [login]:
+        if not _is_anothers(db, provider, subjects, name):
+            return name
+    raise _taken(names[0] if names else login)
+
+
+def bind(db: Session, provider: str, subjects: Subjects, name: str) -> None:
+    """From now on this person is the user `name`. Raises Taken if somebody else has just become that user."""
+    if _is_anothers(db, provider, subjects, name):
         raise _taken(name)
-    return name
-
-
-def bind(db: Session, provider: str, subject: str, name: str) -> None:
-    """From now on the person `subject` is the user `name`. Raises Taken if somebody else has just become that user."""
-    if db.get(Identity, (provider, subject)) is None:
-        if _identity_of(db, provider, name):
-            raise _taken(name)
-        db.add(Identity(provider=provider, subject=subject, name=name))
-        db.commit()
+    for kind, subject in subjects.items():
+        before = (Identity.provider == provider, Identity.kind == kind, Identity.subject == subject)
+        db.execute(update(Identity).where(*before).values(current=False))
+        db.merge(Identity(provider=provider, kind=kind, name=name, subject=subject, current=True))
+    db.commit()
 
 
 def set_alias(db: Session, provider: str, login: str, name: str) -> None:
     """Whoever logs in as `login` is the user `name` from now on. Raises Taken if somebody else is."""
-    other = db.scalar(select(Alias).where(Alias.name == name, Alias.login != login))
-    if other:
+    other = _alias_of(db, name)
+    if other and other.login != login:
         raise Taken(f"{name} is whoever logs in as {other.login}: remove that alias first")
-    alias = db.get(Alias, login)
-    if alias and alias.name == name:
+    if other:
         return
-    if login != name and _identity_of(db, provider, name):
-        raise Taken(f"somebody else has logged in as {name} already")
-    # the one who logs in as `login` may have done so before, and was a user of their own then
-    db.execute(delete(Identity).where(Identity.provider == provider, Identity.name == login))
-    if alias:
-        alias.name = name
-    else:
-        db.add(Alias(login=login, name=name))
+    if login != name and any(row.current for row in _identities_of(db, provider, name)):
+        raise Taken(f"somebody else has logged in as {name} already: remove that user first, the volume is kept")
+    db.merge(Alias(login=login, name=name))
     db.commit()
 
 
@@ -109,7 +116,9 @@ def remove_alias(db: Session, provider: str, login: str) -> bool:
     alias = db.get(Alias, login)
     if not alias:
         return False
-    db.execute(delete(Identity).where(Identity.provider == provider, Identity.name == alias.name))
+    if alias.name != login:
+        former = (Identity.provider == provider, Identity.name == alias.name)
+        db.execute(update(Identity).where(*former).values(current=False))
     db.delete(alias)
     db.commit()
     return True
@@ -159,5 +168,22 @@ def _taken(name: str) -> Taken:
     return Taken(f"The user name {name} belongs to somebody else here. Please ask an admin for another one.")
 
 
-def _identity_of(db: Session, provider: str, name: str) -> Identity | None:
-    return db.scalar(select(Identity).where(Identity.provider == provider, Identity.name == name))
+def _alias_of(db: Session, name: str) -> Alias | None:
+    return db.scalar(select(Alias).where(Alias.name == name))
+
+
+def _identities_of(db: Session, provider: str, name: str) -> list[Identity]:
+    return list(db.scalars(select(Identity).where(Identity.provider == provider, Identity.name == name)))
+
+
+def _is_anothers(db: Session, provider: str, subjects: Subjects, name: str) -> bool:
+    """Whether the user is, or was, somebody else.
+
+    Who it was does not count where an alias gives the user away, nor what the provider calls nobody by any more: then
+    names decide, as after a change of provider.
+    """
+    given_away = _alias_of(db, name)
+    return any(
+        subjects.get(row.kind, row.subject) != row.subject and (row.current or not given_away)
+        for row in _identities_of(db, provider, name)
+    )
