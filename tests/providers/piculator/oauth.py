@@ -188,7 +188,7 @@ def claims(user: store.User) -> dict[str, object]:
     """What a client learns about a user, in either kind."""
     about = {"name": user.name, "email": user.email, "groups": user.groups}
     if OPENID:
-        return {"sub": str(user.id), "preferred_username": user.username} | about
+        return {"sub": f"account-{user.id}", "preferred_username": user.username} | about
     return {"id": user.id, "username": user.username} | about
 
 
