@@ -72,8 +72,8 @@ def test_a_page_may_join_a_kernel_that_computes_and_another_may_leave(browser: B
     while second.receive()["msg_type"] != "stream":
         pass
     write(browser, "go", "")
-    assert printed(second, cell).endswith(".end\n")
-    assert printed(first, cell).endswith(".end\n")
+    assert printed(second, cell).endswith("end\n")
+    assert printed(first, cell).endswith("end\n")
     browser.api("POST", f"/api/kernels/{kernel}/restart")
     cell = second.send("print(2)")
     assert printed(second, cell) == "2\n"
