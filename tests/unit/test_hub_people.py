@@ -230,7 +230,7 @@ def ask(coroutine: Any) -> Any:
 def test_the_allow_list_and_admin_users_let_people_in_and_a_block_keeps_them_out() -> None:
     with database() as db:
         authenticator = GitHubAuthenticator(db=db, admin_users={"ada"})
-        model = {"admin": None, "auth_state": {"github_user": {"id": 1}, "scope": []}, "groups": []}
+        model = {"admin": None, "auth_state": {"github_user": {"id": 1, "login": "x"}, "scope": []}, "groups": []}
         people.person(db, "bob").rule = people.ALLOW
         people.person(db, "mallory").rule = people.BLOCK
         assert ask(authenticator.check_allowed("ada", model))

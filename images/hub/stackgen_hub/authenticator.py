@@ -3,6 +3,7 @@
 from jupyterhub import roles
 from jupyterhub.auth import Authenticator
 from jupyterhub.user import User
+from jupyterhub.utils import maybe_future
 from tornado import web
 from traitlets import Unicode
 
@@ -13,8 +14,9 @@ from stackgen_hub.names import user_name, volume_name
 class StackAuthenticator(Authenticator):
     """Mixed in before the class of a login: one way to write names, and stackgen's rules about people.
 
-    The rules: a blocked person stays out, one on the allow list or on ADMIN_USERS comes in, for all others the login's
-    own settings decide. Those of ADMIN_USERS are admins, and those who were are no more.
+    The rules: a blocked person stays out, and whoever the login refuses outright; one on the allow list or on
+    ADMIN_USERS comes in; for all others the login's own settings decide. Those of ADMIN_USERS are admins, and those who
+    were are no more.
     """
 
     own_passwords = False  # whether accounts and passwords are stackgen's to manage
@@ -48,10 +50,9 @@ class StackAuthenticator(Authenticator):
         return super().check_blocked_users(username, authentication)
 
     async def check_allowed(self, username: str, authentication: dict | None = None) -> bool:
-        if username in self.admin_users or people.rule(self.db, username) == people.ALLOW:
-            return True
-        allowed = super().check_allowed(username, authentication)
-        return allowed if isinstance(allowed, bool) else await allowed
+        # asked first, because it may refuse somebody outright, whatever the lists say
+        allowed = await maybe_future(super().check_allowed(username, authentication))
+        return allowed or username in self.admin_users or people.rule(self.db, username) == people.ALLOW
 
     def get_handlers(self, app) -> list:
         """The login's own pages, and what stackgen adds to JupyterHub."""
