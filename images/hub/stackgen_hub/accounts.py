@@ -49,7 +49,8 @@ class AccountsAuthenticator(PasswordAuthenticator, NativeAuthenticator):
             check_password(password)
         except ValueError:
             return None
-        return super().create_user(name, password, **kwargs)
+        # whoever asked for a second factor, which the login page does not know, could never log in
+        return super().create_user(name, password, **{**kwargs, "has_2fa": False})
 
     def accounts(self) -> dict[str, bool]:
         return {account.username: bool(account.is_authorized) for account in UserInfo.all_users(self.db)}
