@@ -263,7 +263,7 @@ def test_nobody_signs_up_under_the_name_of_an_admin_or_of_a_user_that_the_hub_kn
             assert authenticator.create_user(name, "correct horse battery") is None
         assert authenticator.create_user("cleo", "short") is None
         assert authenticator.create_user("cleo", "x" * 73) is None
-        assert authenticator.create_user("Cleo", "correct horse battery").username == "cleo"
+        assert authenticator.create_user("Cleo", "correct horse battery", has_2fa=True).username == "cleo"
         assert authenticator.state("cleo", authenticator.accounts()) == "waiting"
         assert ask(authenticator.get_authenticated_user(None, {"username": "cleo", "password": "wrong horse"})) is None
         with pytest.raises(web.HTTPError, match="waits for an admin"):
