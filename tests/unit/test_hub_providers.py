@@ -22,13 +22,13 @@ from stackgen.settings import BY_KEY
 
 sys.path.append(str(ROOT / "images/hub/piculatorauthenticator/tests"))
 
-from account_service import Service
+from account_service import KEY, Service
 from jupyterhub import orm
 from piculatorauthenticator import piculator as piculator_module
 from real_hub import Browser, Hub, tell
 from stackgen_hub import people
 from stackgen_hub.logins import configure_login
-from stackgen_hub.providers import PiculatorAuthenticator
+from stackgen_hub.providers import AzureAdAuthenticator, PiculatorAuthenticator
 
 
 @pytest.mark.parametrize("still", [{}, {"id": 5, "preferred_username": "ada.l"}])
@@ -93,6 +93,7 @@ def come(login: Any, answers: dict[str, Any], **claims: Any) -> str | None:
 
 GITHUB, GITLAB = "https://api.github.com", "https://gitlab.example.edu/api/v4"
 GOOGLE, CILOGON = "https://www.googleapis.com/oauth2/v1/userinfo", "https://cilogon.org/oauth2/userinfo"
+TENANT = LOGGED_IN["azuread"]["AZUREAD_TENANT"]
 AT_GITHUB = {
     f"{GITHUB}/user": {"id": 1, "login": "Ada", "email": "ada@example.edu"},
     f"{GITHUB}/orgs/our-school/members/Ada": {},
@@ -104,11 +105,8 @@ AT_GITLAB = {
 }
 AT_GOOGLE = {"id": "1", "email": "ada@example.edu", "verified_email": True, "hd": "example.edu"}
 AT_CILOGON = {"sub": "7", "eppn": "ada@example.edu", "idp": "https://idp.example.edu/shibboleth"}
-AT_MICROSOFT = {"oid": "9", "upn": "ada@example.edu", "tid": LOGGED_IN["azuread"]["AZUREAD_TENANT"], "roles": ["staff"]}
+AT_MICROSOFT = {"oid": "9", "upn": "ada@example.edu", "tid": TENANT, "roles": ["staff"]}
 BY_GROUP = {"ALLOW_ALL": "false", "ALLOWED_GROUPS": "staff"}
-
-
-ELSEWHERE = "1111aaaa-11bb-cccc-dd22-eeeeee333333"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +117,7 @@ ELSEWHERE = "1111aaaa-11bb-cccc-dd22-eeeeee333333"
         ("google", {}, {GOOGLE: AT_GOOGLE}, {}, {GOOGLE: AT_GOOGLE | {"hd": "elsewhere.edu"}}, True),
         ("google", {}, {GOOGLE: AT_GOOGLE}, {}, {GOOGLE: AT_GOOGLE | {"verified_email": False}}, True),
         ("cilogon", {}, {CILOGON: AT_CILOGON}, {}, {CILOGON: AT_CILOGON | {"idp": "urn:mace:elsewhere.edu"}}, True),
-        ("azuread", {}, {}, AT_MICROSOFT, {"tid": ELSEWHERE}, True),
+        ("azuread", {}, {}, AT_MICROSOFT, {"tid": "1111aaaa-11bb-cccc-dd22-eeeeee333333"}, True),
         ("azuread", BY_GROUP, {}, AT_MICROSOFT, {"roles": ["students"]}, False),
     ],
     ids=["organization", "group", "hosted domain", "verified address", "university", "tenant", "role"],
@@ -170,3 +168,26 @@ def test_an_e_mail_address_is_a_user_s_name_only_if_the_provider_says_that_it_wa
             assert refused.value.status_code == 403
         login = authenticator(db, auth, USERNAME_CLAIM="nickname")
         assert login.user_info_to_username(info | {"nickname": "countess"}) == "countess"
+
+
+@pytest.mark.parametrize("refresh_tokens", [True, False])
+def test_what_microsoft_said_holds_until_its_token_expires(refresh_tokens: bool) -> None:
+    """Nobody is asked before. Then a refresh token brings what holds now; without one people must log in again."""
+
+    async def story(service: Service, hub: Hub) -> None:
+        browser = Browser(hub)
+        assert (await browser.log_in()).code == 200
+        service.profile["groups"] = ["students", "chess"]
+        assert (await hub.refresh())["groups"] == ["students"]
+        state = await hub.user().get_auth_state()
+        state["token_response"]["id_token"] = KEY.sign(state["user"] | {"exp": int(time.time()) - 1})
+        await hub.user().save_auth_state(state)
+        refreshed = await hub.refresh()
+        assert (refreshed and set(refreshed["groups"])) == ({"students", "chess"} if refresh_tokens else False)
+        hub.age()
+        assert await browser.is_logged_in() == refresh_tokens
+
+    profile = {"oid": "9", "upn": "ada", "tid": TENANT, "groups": ["students"]}
+    urls = {"authorize_url": "{url}/oauth/authorize", "token_url": "{url}/oauth/token"}
+    service = Service(profile=profile, refresh_tokens=refresh_tokens)
+    tell(story, AzureAdAuthenticator, service, **urls, tenant_id=TENANT, username_claim="upn", volume_prefix="home-")

@@ -1,5 +1,6 @@
 """Logins at a provider by OAuth: the classes of oauthenticator and piculatorauthenticator, with stackgen's rules."""
 
+import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ from oauthenticator.github import GitHubOAuthenticator
 from oauthenticator.gitlab import GitLabOAuthenticator
 from oauthenticator.google import GoogleOAuthenticator
 from oauthenticator.oauth2 import OAuthenticator
-from piculatorauthenticator import OpenIDConnectAuthenticator, PiculatorOAuthenticator, ResilientOAuth
+from piculatorauthenticator import OpenIDConnectAuthenticator, PiculatorOAuthenticator, ResilientOAuth, TokenRefused
 from tornado import web
 from traitlets import Unicode
 
@@ -99,6 +100,13 @@ class AzureAdAuthenticator(ProviderAuthenticator, AzureAdOAuthenticator):
     """AUTH=azuread."""
 
     kinds = ("oid",)  # Microsoft's `sub` is another one in each application
+
+    async def token_to_user(self, token_info: dict) -> dict:
+        """What the id_token says. Upstream asks nobody at a refresh either, so that holds only until it expires."""
+        claims = await super().token_to_user(token_info)
+        if time.time() >= claims.get("exp", 0):
+            raise TokenRefused("Your login has expired. Please log in again.", final=False)
+        return claims
 
     def user_info_to_username(self, user_info: dict) -> str:
         if str(user_info.get("tid")).lower() != self.tenant_id.lower():
