@@ -24,6 +24,7 @@ sys.path.append(str(ROOT / "images/hub/piculatorauthenticator/tests"))
 
 from account_service import KEY, Service
 from jupyterhub import orm
+from ldapauthenticator import LDAPAuthenticator
 from piculatorauthenticator import piculator as piculator_module
 from real_hub import Browser, Hub, tell
 from stackgen_hub import people
@@ -191,3 +192,27 @@ def test_what_microsoft_said_holds_until_its_token_expires(refresh_tokens: bool)
     urls = {"authorize_url": "{url}/oauth/authorize", "token_url": "{url}/oauth/token"}
     service = Service(profile=profile, refresh_tokens=refresh_tokens)
     tell(story, AzureAdAuthenticator, service, **urls, tenant_id=TENANT, username_claim="upn", volume_prefix="home-")
+
+
+def test_in_a_directory_too_a_user_that_somebody_has_been_stays_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def authenticate(_: Any, __: Any, data: dict[str, str]) -> dict[str, Any]:
+        return {"name": data["username"], "auth_state": {"ldap_groups": login.allowed_groups, "user_attributes": {}}}
+
+    def log_in(username: str) -> str:
+        return asyncio.run(login.get_authenticated_user(None, {"username": username}))["name"]
+
+    monkeypatch.setattr(LDAPAuthenticator, "authenticate", authenticate)
+    with database() as db:
+        login = authenticator(db, "ldap")
+        people.set_alias(db, "ldap", "cleo.k", "cleo")
+        assert log_in("Cleo.K") == "cleo"
+        assert log_in("bob") == "bob"
+        people.remove_alias(db, "ldap", "cleo.k")
+        assert log_in("cleo.k") == "cleo.k"
+        with pytest.raises(web.HTTPError, match="belongs to somebody else") as refused:
+            log_in("cleo")
+        assert refused.value.status_code == 403
+        with pytest.raises(people.Taken, match="has logged in as bob already"):
+            people.set_alias(db, "ldap", "x", "bob")
+        with pytest.raises(web.HTTPError, match="the user name"):
+            log_in("a b")

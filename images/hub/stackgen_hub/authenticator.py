@@ -1,5 +1,8 @@
 """What every login of the stack has in common, whatever class of JupyterHub's family checks the password or token."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from jupyterhub import roles
 from jupyterhub.auth import Authenticator
 from jupyterhub.user import User
@@ -89,6 +92,31 @@ class StackAuthenticator(Authenticator):
         if name in self.admin_users or people.rule(self.db, name) == people.ALLOW:
             return "allowed"
         return "by provider"
+
+
+class BoundAuthenticator(StackAuthenticator):
+    """A login whose names others give: a person is known by what never becomes anybody else's there, not by a name."""
+
+    provider: str  # whose people these are
+
+    def subjects(self, info: Mapping[str, Any]) -> people.Subjects:
+        """What the provider knows a person by, from auth_state."""
+        raise NotImplementedError
+
+    def user_of(self, subjects: people.Subjects, login: str) -> str:
+        """The user that this person is, whom the provider calls `login`; or the reason on a page."""
+        try:
+            return people.user_of(self.db, self.provider, subjects, user_name(login))
+        except (ValueError, people.Taken) as refused:
+            raise web.HTTPError(403, str(refused)) from None
+
+    async def run_post_auth_hook(self, handler, auth_model: dict) -> dict:
+        """At a login that was allowed: from now on this person is this user."""
+        try:
+            people.bind(self.db, self.provider, self.subjects(auth_model["auth_state"]), auth_model["name"])
+        except people.Taken as taken:
+            raise web.HTTPError(403, str(taken)) from None
+        return await super().run_post_auth_hook(handler, auth_model)
 
 
 class PasswordAuthenticator(StackAuthenticator):

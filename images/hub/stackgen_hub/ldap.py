@@ -1,20 +1,24 @@
 """AUTH=ldap: jupyterhub-ldapauthenticator, out of the hub's way and with a clear word when the directory is down."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from ldap3.core.exceptions import LDAPCertificateError, LDAPCommunicationError, LDAPStartTLSError
 from ldapauthenticator import LDAPAuthenticator
 from tornado import web
 
 from stackgen_hub import people
-from stackgen_hub.authenticator import StackAuthenticator
-from stackgen_hub.names import user_name
+from stackgen_hub.authenticator import BoundAuthenticator
 
 
-class LdapAuthenticator(StackAuthenticator, LDAPAuthenticator):
-    """A directory knows its people by their names, and keeps those unique, so aliases are all there is to resolve."""
+class LdapAuthenticator(BoundAuthenticator, LDAPAuthenticator):
+    """A directory knows its people by their names, and keeps those unique."""
 
     provider = "ldap"
+
+    def subjects(self, info: Mapping[str, Any]) -> people.Subjects:
+        return {"login": info["login"]}
 
     def get_connection(self, userdn, password):
         connection = super().get_connection(userdn, password)
@@ -33,8 +37,6 @@ class LdapAuthenticator(StackAuthenticator, LDAPAuthenticator):
                 503, "The directory does not answer at the moment. Please try again in some minutes."
             ) from None
         if model:
-            try:
-                model["name"] = people.user_of(self.db, self.provider, {}, user_name(model["name"]))
-            except (ValueError, people.Taken) as refused:
-                raise web.HTTPError(403, str(refused)) from None
+            login = model["auth_state"]["login"] = self.normalize_username(model["name"])
+            model["name"] = self.user_of(self.subjects(model["auth_state"]), login)
         return model

@@ -15,12 +15,11 @@ from tornado import web
 from traitlets import Unicode
 
 from stackgen_hub import people
-from stackgen_hub.authenticator import StackAuthenticator
-from stackgen_hub.names import user_name
+from stackgen_hub.authenticator import BoundAuthenticator
 
 
-class ProviderAuthenticator(StackAuthenticator, ResilientOAuth, OAuthenticator):
-    """Mixed in before a provider's class: a person is known by what the provider calls their subject, not by a name."""
+class ProviderAuthenticator(BoundAuthenticator, ResilientOAuth, OAuthenticator):
+    """Mixed in before a provider's class: a person is known by what the provider calls their subject."""
 
     provider = Unicode(config=True, help="Whose subjects these are: AUTH and the provider's address.")
     kinds: ClassVar[tuple[str, ...]] = ("sub",)  # the claims that the provider never gives to anybody else
@@ -38,18 +37,7 @@ class ProviderAuthenticator(StackAuthenticator, ResilientOAuth, OAuthenticator):
         if by_email and str(user_info.get(self.email_claim)).lower() != "true":
             address = user_info["email"]
             raise web.HTTPError(403, f"{self.login_service} does not say that {address} was verified as your address.")
-        try:
-            return people.user_of(self.db, self.provider, self.subjects(user_info), user_name(login))
-        except (ValueError, people.Taken) as refused:
-            raise web.HTTPError(403, str(refused)) from None
-
-    async def run_post_auth_hook(self, handler, auth_model: dict) -> dict:
-        """At a login that was allowed: from now on this person is this user."""
-        try:
-            people.bind(self.db, self.provider, self.subjects(auth_model["auth_state"]), auth_model["name"])
-        except people.Taken as taken:
-            raise web.HTTPError(403, str(taken)) from None
-        return await super().run_post_auth_hook(handler, auth_model)
+        return self.user_of(self.subjects(user_info), login)
 
 
 class PiculatorAuthenticator(ProviderAuthenticator, PiculatorOAuthenticator):
