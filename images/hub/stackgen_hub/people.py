@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 ALLOW = "allow"
 BLOCK = "block"
 
-# What a provider never gives to anybody else, by its kind: `sub` of OpenID Connect, `id` of other services, `login` in a
-# directory. A provider may give several, or another kind after a change. Empty where it has nothing of that sort.
+# What a provider never gives to anybody else, by its kind: `sub` of OpenID Connect, `id` of other services, `login` of
+# a directory. A provider may give several, or another kind after a change. Empty where it has nothing of that sort.
 Subjects = Mapping[str, str]
 
 
