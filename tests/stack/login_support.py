@@ -26,6 +26,7 @@ from tests.providers import OAuthProvider
 
 TIMEOUT = 60  # seconds, for one answer
 PATIENCE = 90  # seconds, for what the hub does by itself
+TOKEN_LIFETIME = 3  # seconds, at two of the providers, so that a refresh finds their access tokens expired
 FILE = "/api/contents/thesis.txt"
 
 
@@ -221,3 +222,6 @@ class OAuthBrowser(HubBrowser):
 
     def attempt(self) -> requests.Response:
         return self.visit(self.callback())
+
+
+Browse = Callable[..., OAuthBrowser]

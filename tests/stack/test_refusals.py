@@ -1,49 +1,18 @@
-"""Logins at a provider that must fail, and access that must end: the real hub, and a real Piculator."""
+"""Logins at a provider that must fail, and what goes on while it is down: the real hub, and a real Piculator."""
 
 import re
 import subprocess
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from login_support import OAuthBrowser, changed, command, newcomers, parameters, server_runs, until, visible
+from login_support import Browse, changed, command, parameters, until, visible
 
-from stackgen.errors import StackgenError
-from stackgen.smoke import Browser
-from tests import logins
 from tests.conftest import RunningStack
-from tests.providers import Authority, Piculator
+from tests.providers import Piculator
 
 DOWN = "Piculator does not answer at the moment"
-Browse = Callable[..., OAuthBrowser]
 
-either_kind = pytest.mark.parametrize("piculator", ["openid", "oauth"], indirect=True)
-
-
-@pytest.fixture(scope="module", params=["openid"])
-def piculator(
-    request: pytest.FixtureRequest, stack: RunningStack, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Piculator]:
-    """Piculator as the stack's login, with OpenID Connect unless a test asks for the bare kind."""
-    drop_in = stack.directory / "hub/config.d/91-cache.py"
-    drop_in.write_text('c.Spawner.args = ["--HubOAuth.cache_max_age=1"]\n')  # seconds; the default is five minutes
-    authority = Authority(tmp_path_factory.mktemp("authority"))
-    provider = Piculator(stack.name, authority, *logins.callback(stack), PICULATOR_KIND=request.param)
-    try:
-        with provider, logins.login(stack, authority, **logins.piculator(provider)), newcomers(stack):
-            yield provider
-    finally:
-        drop_in.unlink()
-
-
-@pytest.fixture
-def browse(stack: RunningStack, piculator: Piculator) -> Browse:
-    """`browse(username)`: the browser of somebody who has an account at Piculator, without any cookie."""
-
-    def browse(username: str, name: str = "") -> OAuthBrowser:
-        return OAuthBrowser(stack.front, piculator, username, name)
-
-    return browse
+either_kind = pytest.mark.parametrize("provider", ["openid", "oauth"], indirect=True)
 
 
 # --- Who may come in
@@ -58,29 +27,6 @@ def test_a_stranger_is_refused_until_the_operator_allows_the_name(stack: Running
     command(stack, "users", "remove", "mallory")
     assert not stranger.logged_in
     stranger.refused(browse("mallory").attempt(), 403, "not currently authorized")
-
-
-def test_a_block_ends_everything_at_once_until_the_operator_allows_the_name(
-    stack: RunningStack, piculator: Piculator, browse: Browse
-) -> None:
-    piculator.add("dave", "students")
-    dave, elsewhere = browse("dave"), browse("dave")
-    dave.log_in()
-    elsewhere.log_in()
-    dave.start_server()
-    assert dave.served
-    token = dave.hub_api("POST", "/users/dave/tokens").json()["token"]
-    command(stack, "users", "block", "dave")
-    assert not dave.logged_in
-    assert not elsewhere.logged_in
-    with pytest.raises(StackgenError, match="could not sign in"):
-        Browser(stack.front, "dave").use_token(token)
-    until(lambda: not server_runs(stack, "dave"))
-    assert "Sign in with Piculator" in dave.visit(f"{dave.server}/api/status").text
-    again = browse("dave")
-    again.refused(again.attempt(), 403, "dave is blocked on this hub")
-    command(stack, "users", "allow", "dave")
-    again.log_in()
 
 
 @pytest.mark.parametrize("username", ["a b", "../x", "a,b", "x" * 129])
@@ -193,98 +139,6 @@ def test_a_new_signing_key_is_no_reason_to_refuse_anybody(piculator: Piculator, 
     piculator.rotate_key()
     alice = browse("alice")
     alice.log_in()
-
-
-# --- Access that ends
-
-
-@either_kind
-def test_whoever_leaves_the_group_is_out_at_the_next_refresh_even_inside_jupyterlab(
-    stack: RunningStack, piculator: Piculator, browse: Browse
-) -> None:
-    """JupyterLab asks the user's server only, and never the hub."""
-    piculator.add("erin", "students")
-    erin, elsewhere = browse("erin"), browse("erin")
-    erin.log_in()
-    elsewhere.log_in()
-    erin.start_server()
-    piculator.set_groups("erin", "chess")
-    until(lambda: not erin.served)
-    until(lambda: not server_runs(stack, "erin"))
-    assert not erin.logged_in
-    assert not elsewhere.logged_in
-    erin.refused(browse("erin").attempt(), 403, "not currently authorized")
-    piculator.set_groups("erin", "students")
-    assert not erin.logged_in
-    erin.log_in()
-
-
-@either_kind
-@pytest.mark.parametrize("end", [Piculator.disable, Piculator.forget])
-def test_whoever_has_no_account_any_more_is_out_at_the_next_refresh(
-    piculator: Piculator, browse: Browse, end: Callable[[Piculator, str], None]
-) -> None:
-    name = f"{end.__name__}-me"
-    piculator.add(name, "students")
-    leaver = browse(name)
-    leaver.log_in()
-    end(piculator, name)
-    until(lambda: not leaver.logged_in)
-
-
-def test_an_admin_group_makes_admins_as_long_as_they_are_in_it(piculator: Piculator, browse: Browse) -> None:
-    bob = browse("bob")
-    bob.log_in()
-    assert bob.admin
-    piculator.set_groups("bob", "students")
-    until(lambda: not bob.admin)
-    assert bob.logged_in
-    piculator.set_groups("bob", "students", "staff")
-    until(lambda: bob.admin)
-
-
-def test_an_admin_of_env_is_one_until_the_operator_says_otherwise(
-    stack: RunningStack, piculator: Piculator, browse: Browse
-) -> None:
-    """Without being in an admin group: neither a login nor a refresh takes the rights, but remove-admin does."""
-    piculator.add("frank", "students")
-    frank = browse("frank")
-    frank.log_in()
-    assert not frank.admin
-    command(stack, "add-admin", "frank")
-    assert frank.admin
-    frank = browse("frank")
-    frank.log_in()
-    assert frank.admin
-    piculator.set_groups("frank", "students", "chess")
-    until(lambda: frank.admin and "chess" in stack.hub.person("frank").groups)
-    assert frank.admin
-    command(stack, "remove-admin", "frank")
-    assert not frank.admin
-    stack.compose("restart", "hub")
-    stack.compose("up", "-d", "--wait")
-    assert not frank.admin
-    command(stack, "up")
-    assert not frank.admin
-    frank = browse("frank")
-    frank.log_in()
-    assert not frank.admin
-
-
-def test_a_name_taken_out_of_env_by_hand_is_no_admin_after_up(
-    stack: RunningStack, piculator: Piculator, browse: Browse
-) -> None:
-    env = stack.directory / ".env"
-    before = env.read_text()
-    piculator.add("heidi", "students")
-    command(stack, "add-admin", "heidi")
-    heidi = browse("heidi")
-    heidi.log_in()
-    assert heidi.admin
-    env.write_text(before)
-    command(stack, "up")
-    assert heidi.logged_in
-    assert not heidi.admin
 
 
 # --- The provider is down
