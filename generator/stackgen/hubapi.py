@@ -41,7 +41,7 @@ class Person:
     `state` is "active", "waiting" (signed up, not let in), "blocked", "no password" (but the login has passwords),
     "allowed" (by name), or "by provider" (only the provider's groups or ALLOW_ALL decide). `last_activity` is ISO 8601,
     or empty. `aliases` are other names under which the person logs in at the provider. `account` tells whether there is
-    a password.
+    a password, and not only that of a sign-up that nobody has let in.
     """
 
     name: str
@@ -53,11 +53,6 @@ class Person:
     running: bool
     aliases: tuple[str, ...]
     account: bool
-
-    @property
-    def settled(self) -> bool:
-        """Whether there is a password, and not only that of a sign-up that nobody has let in."""
-        return self.account and self.state != "waiting"
 
 
 class Hub:
@@ -118,7 +113,7 @@ class Hub:
     def has_account(self, name: str) -> bool:
         """Whether there is a password for this user, and not only that of a sign-up that nobody has let in."""
         person = self.person(name)
-        return person is not None and person.settled
+        return person is not None and person.account
 
     def set_password(self, name: str, password: str) -> None:
         """Give the user this password; the account is created if there is none."""

@@ -73,7 +73,7 @@ def plan(entries: Sequence[Entry], known: Iterable[Person], *, passwords: bool) 
     Whoever signed up and was not let in has none, so that nobody gets a place on a roster by signing up under a name.
     """
     known = list(known)
-    there = {person.name for person in known if (person.settled if passwords else person.state != "by provider")}
+    there = {person.name for person in known if (person.account if passwords else person.state != "by provider")}
     waiting = {person.name for person in known if person.state == "waiting"}
     return Plan(
         entries=[_with_password(entry, there) if passwords else entry for entry in entries],

@@ -22,7 +22,7 @@ def person(name: str, state: str = "active", **fields: Any) -> dict[str, Any]:
     """Somebody, as the hub's API describes them."""
     return {
         "name": name, "admin": False, "state": state, "email": "", "groups": [], "last_activity": None,
-        "running": False, "aliases": [], "account": state in ("active", "waiting"),
+        "running": False, "aliases": [], "account": state == "active",
     } | fields  # fmt: skip
 
 

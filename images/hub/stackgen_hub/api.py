@@ -94,7 +94,7 @@ class PeopleHandler(APIHandler):
                 "state": self.authenticator.state(name, accounts),
                 "email": (name in rows and rows[name].email) or "",
                 "aliases": [login for login, known in aliases.items() if known == name],
-                "account": name in accounts,
+                "account": accounts.get(name, False),
             }
             for name in sorted({*users, *rows, *accounts})
         }
