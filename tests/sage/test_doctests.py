@@ -7,8 +7,8 @@ import pytest
 from tests.conftest import docker
 
 # How many doctests each module has in this version: fewer would mean that Sage skips some, because a part is missing.
-# None may fail. As pip leaves the packages (image stage sage-install, see bench/image), the counts are the same, and three
-# of calculus.py fail, at `e^M` of a matrix.
+# None may fail. As pip leaves the packages (image stage sage-install, see bench/image), the counts are the same, and
+# three of calculus.py fail, at `e^M` of a matrix.
 MODULES = {
     "arith/misc": 1117,
     "calculus/calculus": 480,
