@@ -52,7 +52,8 @@ def main() -> None:
     with orm.new_session_factory(os.environ["DATABASE_URL"])() as db:
         if command == "no-admin":
             people.set_admin(db, name, admin=False)
-            people.person(db, name).admin = False
+            if row := db.get(people.Person, name):
+                row.admin = False
             db.commit()
             return
         authenticator = authenticator_class(db=db)
