@@ -5,12 +5,13 @@ import resource
 import signal
 import stat
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 from conftest import Start
-from sage_prefork import client, messages
-from sage_prefork.client import Interpreter, Outdated, PreforkError, PreforkingProcess
+from sage_prefork import client, messages, process, provisioner
+from sage_prefork.client import Interpreter, Outdated, Preforker, PreforkError, PreforkingProcess
 from support import Kernel, gone, named, parent, until
 
 pytestmark = pytest.mark.usefixtures("another_server")
@@ -63,12 +64,14 @@ def test_a_hung_process_is_ended_and_its_kernels_go_on(
     first.run("kept = 42")
     hung = parent(first.pid)
     os.kill(hung, signal.SIGSTOP)
-    monkeypatch.setattr(client, "FORK_SECONDS", 0.5)
-    slow(start(), caplog, "timed out")
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "FORK_SECONDS", 0.5)
+        slow(start(), caplog, "timed out")
     until(lambda: gone(hung))
     assert first.run("print(kept)") == "42"
-    assert start().forked
+    second = start()
+    assert second.forked
+    assert parent(second.pid) != hung
     first.shut_down()
     until(lambda: first.pid not in named("sage-kernel"))
 
@@ -83,6 +86,35 @@ def test_a_process_that_died_is_replaced_and_its_kernels_go_on(start: Start) -> 
     first.send("import os; os._exit(3)")
     until(lambda: not first.manager.is_alive())
     assert first.exit_code == -signal.SIGKILL, "nobody is left who knows it"
+
+
+def test_nobody_waits_for_the_exit_code_from_a_process_that_died(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if what the kernel has forked goes on, and keeps the connection that it would come over."""
+    monkeypatch.setattr(process, "EXIT_CODE_SECONDS", 1e9)
+    kernel = start()
+    child = int(
+        kernel.run(
+            "import multiprocessing, time\n"
+            "child = multiprocessing.get_context('fork').Process(target=time.sleep, args=[600])\n"
+            "child.start(); print(child.pid)"
+        )
+    )
+    os.kill(parent(kernel.pid), signal.SIGKILL)
+    os.kill(kernel.pid, signal.SIGKILL)
+    until(lambda: not kernel.manager.is_alive())
+    assert kernel.exit_code == -signal.SIGKILL
+    assert not gone(child)
+    os.kill(child, signal.SIGKILL)
+
+
+def test_a_process_that_was_killed_at_its_start_is_replaced_for_the_next_kernel(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the system does when memory runs out, which says nothing about a time when there is more of it."""
+    with monkeypatch.context() as patched:
+        patched.setattr(messages, "send", lambda *_: os.kill(*provisioner.preforker.pids, signal.SIGKILL))
+        slow(start(), caplog, "was killed before its first kernel")
+    assert start().forked
 
 
 def test_no_process_ids_are_left(start: Start, caplog: pytest.LogCaptureFixture) -> None:
@@ -119,23 +151,72 @@ ANSWERS = {
 }
 
 
+def fake(folder: Path, work: str) -> Interpreter:
+    """For preforking processes that do this, with the `connection` of each request that they get."""
+    program = folder / "python"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import os, pathlib, signal, socket, sys, time\n"
+        "from sage_prefork import messages\n"
+        "control = socket.socket(fileno=0)\n"
+        "while True:\n"
+        "    _, (connection, *_) = messages.receive(control, 4)\n"
+        "    connection = socket.socket(fileno=connection)\n" + textwrap.indent(work, "    ")
+    )
+    program.chmod(stat.S_IRWXU)
+    return Interpreter((str(program),), dict(os.environ))
+
+
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_an_answer_that_makes_no_sense_ends_the_process(answer: str, tmp_path: Path) -> None:
-    fake = tmp_path / "python"
-    fake.write_text(
-        f"#!{sys.executable}\n"
-        "import os, socket, sys, time\n"
-        "from sage_prefork import messages\n"
-        "_, (connection, *_) = messages.receive(socket.socket(fileno=0), 4)\n"
-        "connection = socket.socket(fileno=connection)\n"
-        f"{ANSWERS[answer]}\n"
-        "time.sleep(600)\n"
-    )
-    fake.chmod(stat.S_IRWXU)
-    process = PreforkingProcess(Interpreter((str(fake),), dict(os.environ)))
+    process = PreforkingProcess(fake(tmp_path, f"{ANSWERS[answer]}\ntime.sleep(600)"))
     with pytest.raises(PreforkError, match="gave no sensible answer"):
         process.fork({}, [0, 1, 2])
     until(lambda: not process.alive())
+
+
+KERNEL = "messages.send(connection, {'pid': os.getpid()}, [os.pidfd_open(os.getpid())])"  # no fork, but an answer
+
+
+def test_a_slow_import_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a class that starts all at once it takes longer than a process would be given that does nothing."""
+    monkeypatch.setattr(client, "START_SECONDS", 2.0)
+    monkeypatch.setattr(client, "LOOK_SECONDS", 0.2)
+    process = PreforkingProcess(fake(tmp_path, f"while time.process_time() < 4:\n    pass\n{KERNEL}"))
+    assert process.fork({}, [0, 1, 2]).pid == process.pid
+    process.tell_to_leave()
+
+
+def test_an_import_that_takes_too_long_goes_on_for_the_next_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preforker = Preforker()
+    work = (
+        f"while not pathlib.Path('{tmp_path}/done').exists():\n    pass\n"
+        f"try:\n    {KERNEL}\nexcept OSError:\n    pass  # nobody waits for this one any more"
+    )
+    interpreter = fake(tmp_path, work)
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "LONGEST_SECONDS", 1.0)
+        with pytest.raises(PreforkError, match="still imports Sage after"):
+            preforker.fork(interpreter, {}, [0, 1, 2])
+    (process,) = preforker.pids
+    (tmp_path / "done").touch()
+    assert preforker.fork(interpreter, {}, [0, 1, 2]).pid == process
+    os.kill(process, signal.SIGKILL)
+
+
+def test_an_import_that_hangs_is_ended_and_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or each kernel would be kept waiting before it starts the slow way."""
+    monkeypatch.setattr(client, "START_SECONDS", 2.0)
+    preforker = Preforker()
+    interpreter = fake(tmp_path, f"open('{tmp_path}/tries', 'a').write('I')\ntime.sleep(600)")
+    for _ in range(2):
+        with pytest.raises(PreforkError, match="timed out"):
+            preforker.fork(interpreter, {}, [0, 1, 2])
+    until(lambda: not preforker.pids)
+    assert preforker.killed == 0, "by somebody else"
+    assert (tmp_path / "tries").read_text() == "I"
 
 
 def test_a_message_that_is_too_large_for_the_socket_is_no_disaster() -> None:

@@ -1,18 +1,24 @@
 """The Jupyter server's side: starts the preforking process, and asks it for kernels."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sage_prefork import messages
 from sage_prefork.process import ForkedKernel
 
-START_SECONDS = 60.0  # for the import of Sage; a class that starts all at once takes its time
-FORK_SECONDS = 15.0  # when Sage is imported; it may just be loading Maxima for the next kernels
+# A process that is slow but works is waited for: when a class starts all at once, an import of Sage takes minutes, and
+# a second one would not be faster. One that has used no processor for so many seconds hangs:
+START_SECONDS = 60.0  # until its first kernel; the import waits for the disk as well
+FORK_SECONDS = 15.0  # later
+LONGEST_SECONDS = 300.0  # for one kernel, however hard it works
+LOOK_SECONDS = 1.0  # between two looks at its work
 # ipykernel keeps this from its import on; 1 means that no thread of it need look after the parent process
 NO_PARENT = {"JPY_PARENT_PID": "1"}
 
@@ -23,6 +29,10 @@ class PreforkError(Exception):
 
 class Outdated(PreforkError):
     """The preforking process gives no more kernels, but a new one will."""
+
+
+class NotNow(PreforkError):
+    """The preforking process gives no kernel this time, but it or a new one may give the next."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,6 @@ class PreforkingProcess:
         try:
             with theirs:
                 messages.send(self._control, kernel, [theirs.fileno(), *streams])
-            connection.settimeout(FORK_SECONDS if self.has_forked else START_SECONDS)
             return self._answer(connection)
         except BaseException as error:
             connection.close()
@@ -81,6 +90,10 @@ class PreforkingProcess:
                 case EOFError() | ConnectionError() if self.has_forked:
                     raise Outdated("has ended") from None
                 case EOFError() | ConnectionError():
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        self._process.wait(FORK_SECONDS)  # its connection closes a moment before it has ended
+                    if self.was_killed():
+                        raise NotNow("was killed before its first kernel") from None
                     raise PreforkError("ended before its first kernel") from None
                 case OSError() | ValueError():
                     self._given_up = True
@@ -89,11 +102,11 @@ class PreforkingProcess:
             raise
 
     def _answer(self, connection: socket.socket) -> ForkedKernel:
-        answer, descriptors = messages.receive(connection, 1)
+        answer, descriptors = self._receive(connection)
         match answer, descriptors:
             case {"pid": int(pid)}, [pidfd]:
                 self.has_forked = True
-                return ForkedKernel(pid, pidfd, connection)
+                return ForkedKernel(pid, pidfd, connection, self.alive)
             case {"outdated": True}, []:
                 raise Outdated("is older than the packages that are installed now")
             case {"refused": str(why)}, []:
@@ -101,6 +114,31 @@ class PreforkingProcess:
         for descriptor in descriptors:
             os.close(descriptor)
         raise ValueError(answer)
+
+    def _receive(self, connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+        """As messages.receive. Raises TimeoutError if the process hangs, NotNow if its import takes too long."""
+        connection.settimeout(LOOK_SECONDS)
+        patience = FORK_SECONDS if self.has_forked else START_SECONDS
+        work = self._work()
+        waited = idle = 0.0  # in looks, not by the clock: that goes on while a container is paused
+        while True:
+            try:
+                return messages.receive(connection, 1)
+            except TimeoutError:
+                before, work = work, self._work()
+                waited += LOOK_SECONDS
+                idle = idle + LOOK_SECONDS if work == before else 0
+                if idle >= patience or (waited >= LONGEST_SECONDS and self.has_forked):
+                    raise
+                if waited >= LONGEST_SECONDS:  # it goes on, and is not asked to begin again
+                    raise NotNow(f"still imports Sage after {waited:.0f} seconds") from None
+
+    def _work(self) -> list[str]:
+        """The processor time that it and its ended children have used: changes while it does anything."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+        except OSError:  # it has just ended, and so will its connection
+            return []
 
 
 class Preforker:
@@ -126,7 +164,7 @@ class Preforker:
         return [process.pid for process in self._started if process.alive()]
 
     def fork(self, interpreter: Interpreter, kernel: dict[str, Any], streams: list[int]) -> ForkedKernel:
-        """A new kernel with these three standard streams, after at most two minutes. Raises PreforkError."""
+        """A new kernel with these three standard streams, after at most ten minutes. Raises PreforkError."""
         try:
             return self._fork(interpreter, kernel, streams)
         except Outdated:
@@ -138,8 +176,9 @@ class Preforker:
             return process.fork(kernel, streams)
         except PreforkError as error:
             with self._lock:
-                if not process.has_forked:
-                    self._useless = str(error)  # the next one would do no better, and cost an import of Sage
+                if not (process.has_forked or isinstance(error, NotNow)):
+                    # The next one would do no better, and cost an import of Sage, or START_SECONDS if it hangs too.
+                    self._useless = str(error)
                 if self._process is process and (self._useless or isinstance(error, Outdated)):
                     self._process = None
                     process.tell_to_leave()

@@ -6,10 +6,13 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 
 from sage_prefork import messages
 
-EXIT_CODE_SECONDS = 2.0  # how long the preforking process may need to tell it
+# How long a preforking process that is alive may need to tell it. Mostly none, but seconds while it loads Maxima on a
+# busy machine; if it hangs, the server must learn of the kernel's end all the same.
+EXIT_CODE_SECONDS = 60.0
 
 
 class ForkedKernel:
@@ -17,13 +20,14 @@ class ForkedKernel:
 
     stdin = stdout = stderr = None
 
-    def __init__(self, pid: int, pidfd: int, connection: socket.socket) -> None:
+    def __init__(self, pid: int, pidfd: int, connection: socket.socket, parent_alive: Callable[[], bool]) -> None:
         """The connection tells the exit code. The kernel ends when it is closed, and so with this server."""
         self.pid = pid
         self.returncode: int | None = None
         self._pidfd = pidfd
         self._connection = connection
         self._connection.setblocking(False)
+        self._parent_alive = parent_alive
         self._found_dead: float | None = None
         self._poller = select.poll()
         self._poller.register(pidfd, select.POLLIN)
@@ -32,11 +36,14 @@ class ForkedKernel:
         """The exit code as of subprocess.Popen, or None while the kernel runs."""
         if self.returncode is None and self._poller.poll(0):
             self._found_dead = self._found_dead or time.monotonic()
+            # Asked before the look at what it may have told last. The connection need not close with it: what the
+            # kernel has forked keeps that open.
+            awaited = self._parent_alive() and time.monotonic() < self._found_dead + EXIT_CODE_SECONDS
             try:
                 message, _ = messages.receive(self._connection, 0)
                 self.returncode = int(message["exit"])
             except BlockingIOError:
-                if time.monotonic() < self._found_dead + EXIT_CODE_SECONDS:
+                if awaited:
                     return None
                 self.returncode = -signal.SIGKILL
             except (OSError, EOFError, ValueError, LookupError):
