@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from sage_prefork import provisioner
 from sage_prefork.client import Preforker
-from support import Kernel
+from support import Kernel, parent, until, waits
 
 Start = Callable[..., Kernel]
+Look = Callable[[int], None]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,7 +40,23 @@ def start() -> Iterator[Start]:
 
     yield start
     for kernel in kernels:
-        kernel.shut_down()
+        kernel.end()
+
+
+@pytest.fixture
+def look(start: Start) -> Look:
+    """Wait until a preforking process has looked at the load and at what its kernels use, and has loaded what it will.
+
+    It forks only when it has. In between it waits for nothing but requests and the next look.
+    """
+
+    def look(process: int) -> None:
+        assert parent(start().pid) == process
+        before = waits(process)  # perhaps not yet for the next look, and that may have begun before this was called
+        until(lambda: waits(process) >= before + 3)
+        assert parent(start().pid) == process
+
+    return look
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +65,7 @@ def forked() -> Iterator[Kernel]:
     kernel = Kernel("forked")
     assert kernel.forked
     yield kernel
-    kernel.shut_down()
+    kernel.end()
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +73,7 @@ def plain() -> Iterator[Kernel]:
     """A plain kernel to compare with."""
     kernel = Kernel("plain")
     yield kernel
-    kernel.shut_down()
+    kernel.end()
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """A kernel as a Jupyter server has it, and what can be seen of processes from outside."""
 
+import contextlib
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,7 @@ class Kernel:
     """A running kernel and a client of it."""
 
     def __init__(self, name: str, **options: Any) -> None:
-        self.manager = KernelManager(kernel_name=name)
+        self.manager = KernelManager(kernel_name=name, shutdown_wait_time=PATIENCE)
         self.manager.start_kernel(**{"env": environment()} | options)
         self._connect()
 
@@ -74,10 +76,20 @@ class Kernel:
         self._connect()
 
     def shut_down(self) -> None:
-        """Also if it is shut down, or dead, already."""
+        """As a user does, however long it takes."""
+        self.client.stop_channels()
+        self.manager.shutdown_kernel()
+
+    def end(self) -> None:
+        """Without delay. Also if it is shut down, or dead, already."""
+        # Programs of Sage's interfaces are sessions of their own. One that computes would not notice the kernel's end.
+        helpers = children(self.pid)
         self.client.stop_channels()
         if self.manager.has_kernel:
-            self.manager.shutdown_kernel()
+            self.manager.shutdown_kernel(now=True)
+        for helper in helpers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(helper, signal.SIGKILL)
 
 
 def until(condition: Callable[[], Any]) -> Any:
@@ -89,17 +101,35 @@ def until(condition: Callable[[], Any]) -> Any:
     return value
 
 
+def statuses() -> dict[int, str]:
+    """What the system tells of each process, by its id."""
+    found = {}
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):  # it has just ended
+            found[int(status.parent.name)] = status.read_text()
+    return found
+
+
 def named(name: str) -> set[int]:
     """The process ids of all processes with this name that are not zombies."""
-    found = set()
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            text = status.read_text()
-        except OSError:  # it has just ended
-            continue
-        if text.startswith(f"Name:\t{name}\n") and "State:\tZ" not in text:
-            found.add(int(status.parent.name))
-    return found
+    return {
+        pid for pid, status in statuses().items() if status.startswith(f"Name:\t{name}\n") and "State:\tZ" not in status
+    }
+
+
+def children(pid: int) -> set[int]:
+    """The process ids of what a process has started, as long as it is there itself."""
+    return {child for child, status in statuses().items() if f"\nPPid:\t{pid}\n" in status}
+
+
+def maps(pid: int, name: str) -> bool:
+    """Whether a process has a file of this name, or with this part of it, in its memory."""
+    return name in Path(f"/proc/{pid}/maps").read_text()
+
+
+def waits(pid: int) -> int:
+    """How often a process has begun to wait for something so far."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
 def parent(pid: int) -> int:

@@ -29,7 +29,7 @@ def twins() -> Iterator[tuple[Kernel, Kernel]]:
     both = Kernel("forked"), Kernel("forked")
     yield both
     for kernel in (first, *both):
-        kernel.shut_down()
+        kernel.end()
 
 
 NAMES = ["maxima.fas", "ft2font"]

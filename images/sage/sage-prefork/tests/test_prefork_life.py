@@ -9,37 +9,52 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Start
+from conftest import Look, Start
 from sage_prefork import provisioner
-from support import Kernel, gone, named, parent, until
+from support import Kernel, gone, maps, named, parent, until
 
 FOREVER = {
-    "a loop": "print('on'); n = 0\nwhile True: n += 1",
-    "sleep": "print('on'); sleep(600)",
-    "time.sleep": "import time; print('on'); time.sleep(600)",
-    "input of a subprocess": "import subprocess; print('on'); subprocess.run(['sleep', '600'])",
-    "PARI": "print('on'); factor(next_prime(10^60) * next_prime(10^61))",
-    "PARI's own language": "print('on'); pari('while(1, )')",
-    "Cython": "print('on'); Partitions(10^5).cardinality(); matrix(ZZ, 900, lambda i, j: (i * j) ^ 50).determinant()",
-    "Maxima in the kernel": "maxima_calculus(1); print('on'); maxima_calculus('for i : 1 while true do i')",
-    "Maxima as a process": "maxima('1'); print('on'); maxima('block(while true do 1, 1)')",
-    "GAP in the kernel": "libgap(1); print('on'); libgap.eval('while true do od;')",
-    "GAP as a process": "gap('1'); print('on'); gap.eval('while true do od;')",
-    "Singular": "R.<a, b, c, d, e, f, g> = QQ[]; print('on'); sage.rings.ideal.Cyclic(R, 7).groebner_basis()",
+    "a loop": "on(); n = 0\nwhile True: n += 1",
+    "sleep": "on(); sleep(600)",
+    "time.sleep": "import time; on(); time.sleep(600)",
+    "input of a subprocess": "import subprocess; on(); subprocess.run(['sleep', '600'])",
+    "PARI": "on(); factor(next_prime(10^60) * next_prime(10^61))",
+    "PARI's own language": "on(); pari('while(1, )')",
+    "Cython": "on(); Partitions(10^5).cardinality(); matrix(ZZ, 900, lambda i, j: (i * j) ^ 50).determinant()",
+    "Maxima in the kernel": "maxima_calculus(1); on(); maxima_calculus('for i : 1 while true do i')",
+    "Maxima as a process": "maxima('1'); on(); maxima('block(while true do 1, 1)')",
+    "GAP in the kernel": "libgap(1); on(); libgap.eval('while true do od;')",
+    "GAP as a process": "gap('1'); on(); gap.eval('while true do od;')",
+    "Singular": "R.<a, b, c, d, e, f, g> = QQ[]; on(); sage.rings.ideal.Cyclic(R, 7).groebner_basis()",
 }
 
 
-@pytest.mark.parametrize("work", FOREVER)
-def test_an_interrupt_ends_the_cell_and_not_the_kernel(work: str, start: Start) -> None:
-    kernel = start()
-    kernel.run("kept = 42")
+def interrupt(work: str, kernel: Kernel, folder: Path) -> None:
+    """It must end the cell and not the kernel."""
+    on = folder / f"on{kernel.pid}"  # what is printed could not be shown while the work keeps all threads from running
+    kernel.run(f"import pathlib; on = pathlib.Path('{on}').touch; kept = 42")
     request = kernel.send(FOREVER[work])
-    while "on" not in str(kernel.client.get_iopub_msg(timeout=60)["content"].get("text")):
-        pass
-    time.sleep(0.3)  # print comes a moment before the work that is to be interrupted
+    until(on.exists)
+    time.sleep(0.3)  # that is a moment before the work that is to be interrupted
     kernel.manager.interrupt_kernel()
     assert "Interrupt" in kernel.output(request)
     assert kernel.run("print(kept)") == "42"
+
+
+@pytest.mark.parametrize("work", FOREVER)
+def test_an_interrupt_ends_the_cell_and_not_the_kernel(work: str, start: Start, tmp_path: Path) -> None:
+    interrupt(work, start(), tmp_path)
+
+
+def test_an_interrupt_reaches_maxima_wherever_it_was_loaded(start: Start, another_server: None, tmp_path: Path) -> None:
+    """In the kernel, or in the preforking process before the fork."""
+    first = start()
+    assert not maps(first.pid, "maxima.fas")
+    interrupt("Maxima in the kernel", first, tmp_path)
+    until(lambda: maps(parent(first.pid), "maxima.fas"))
+    second = start()
+    assert maps(second.pid, "maxima.fas")
+    interrupt("Maxima in the kernel", second, tmp_path)
 
 
 def test_a_restart_forgets_all_and_listens_on_the_same_ports(start: Start) -> None:
@@ -91,6 +106,23 @@ def test_a_crash_is_told_with_its_exit_code_and_leaves_other_kernels_alone(death
     assert other.run("print(kept)") == "42"
     kernel.restart()
     assert kernel.run("1 + 1") == "2"
+
+
+def test_a_busy_process_tells_the_exit_code_when_it_can(start: Start) -> None:
+    """As when it loads Maxima. It is stopped here for longer than that takes; until it tells, the kernel counts."""
+    kernel = start()
+    busy = parent(kernel.pid)
+    os.kill(busy, signal.SIGSTOP)
+    try:
+        kernel.send("import os; os._exit(3)")
+        until(lambda: kernel.pid not in named("sage-kernel"))
+        for _ in range(30):
+            assert kernel.manager.is_alive()
+            time.sleep(0.1)
+    finally:
+        os.kill(busy, signal.SIGCONT)
+    until(lambda: not kernel.manager.is_alive())
+    assert kernel.exit_code == 3
 
 
 def test_signals_reach_the_kernel_and_what_it_started(start: Start) -> None:
@@ -195,25 +227,23 @@ def test_when_memory_runs_out_the_preforking_process_goes_first_and_no_kernel_wi
     assert start().forked
 
 
-def test_only_what_kernels_use_is_loaded_for_the_next(start: Start, another_server: None) -> None:
-    def has(name: str) -> bool:
-        return name in Path(f"/proc/{parent(kernel.pid)}/maps").read_text()
-
+def test_only_what_kernels_use_is_loaded_for_the_next(start: Start, look: Look, another_server: None) -> None:
     kernel = start()
+    process = parent(kernel.pid)
     kernel.run("integrate(x, x)")
-    until(lambda: has("maxima.fas"))
-    time.sleep(1.5)
-    assert not has("ft2font")
+    until(lambda: maps(process, "maxima.fas"))
+    look(process)
+    assert not maps(process, "ft2font")
 
 
 def test_nothing_is_loaded_while_the_machine_is_busy(
-    start: Start, another_server: None, monkeypatch: pytest.MonkeyPatch
+    start: Start, look: Look, another_server: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAGE_PREFORK_BUSY", "-1")
     kernel = start()
     kernel.run("integrate(x, x)")
-    time.sleep(2)
-    assert "maxima.fas" not in Path(f"/proc/{parent(kernel.pid)}/maps").read_text()
+    look(parent(kernel.pid))
+    assert not maps(parent(kernel.pid), "maxima.fas")
 
 
 def test_a_package_that_was_installed_meanwhile_is_there_in_the_next_kernel(
