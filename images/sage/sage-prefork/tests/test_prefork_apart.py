@@ -97,7 +97,8 @@ def test_kernels_that_plot_at_the_same_time_get_whole_pictures(twins: tuple[Kern
         "    print(size % 5, digest)"
     )
     requests = [kernel.send(f"name = 'picture{number}'\n{code}") for number, kernel in enumerate(twins)]
-    drawn = {
+    lines = [
         line for kernel, request in zip(twins, requests, strict=True) for line in kernel.output(request).split("\n")
-    }
-    assert len(drawn) == 5
+    ]
+    # others are ipykernel's own, which complains once in a while on a slow machine
+    assert len({line for line in lines if line[:1].isdigit()}) == 5
