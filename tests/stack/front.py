@@ -32,12 +32,18 @@ def inspect(name: str) -> Any:
     return json.loads(docker("inspect", name))[0]
 
 
-def render(tls: str) -> str:
+def render(tls: str) -> dict[str, str]:
+    """The configuration by the path below nginx/."""
     files = ("TLS_CERT", "TLS_KEY") if tls == "files" else ()
     stored = {"TLS": tls, "PROXY_TOKEN": "x" * 32, "HUB_API_TOKEN": "x" * 32, "CRYPT_KEY": "x" * 32} | dict.fromkeys(
         files, "/unused"
     )
-    return stackgen.render.render(Settings(stored), Path("/unused"))["nginx/nginx.conf"].decode()
+    files_of_stack = stackgen.render.render(Settings(stored), Path("/unused"))
+    return {
+        path.removeprefix("nginx/"): content.decode()
+        for path, content in files_of_stack.items()
+        if path.startswith("nginx/") and not stackgen.render.is_operators(path)
+    }
 
 
 class Front:
@@ -60,7 +66,8 @@ class Front:
             directory = cleanup.enter_context(tempfile.TemporaryDirectory())
             self.config = Path(directory, "nginx")
             (self.config / "conf.d").mkdir(parents=True)
-            (self.config / "nginx.conf").write_text(render(self.tls))
+            for name, content in render(self.tls).items():
+                (self.config / name).write_text(content)
             self.certificates = Path(directory, "tls")
             self.certificates.mkdir()
             for network in (self.backend, self.users):

@@ -39,7 +39,7 @@ CHOICES = {
     "pam": {"AUTH": "pam"},
 }
 STRUCTURE = {"TLS", "AUTH"}  # choices that are written out, because they change more than a value
-SHOWN = ("compose.yaml", "nginx/nginx.conf")
+SHOWN = ("compose.yaml", "nginx/nginx.conf", "nginx/tls.conf")
 
 choice = pytest.mark.parametrize("choice", CHOICES)
 
