@@ -6,6 +6,7 @@ Changing this file works too, but then `stackgen render` keeps your copy and lea
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from stackgen_hub.logins import configure_login
@@ -29,6 +30,8 @@ c.JupyterHub.cleanup_proxy = False
 # nginx answers configurable-http-proxy's REST API (token in CONFIGPROXY_AUTH_TOKEN), so the stock class drives it.
 c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.api_url = "http://proxy-api:8001"
+# Names the hub's scripts in URLs: by default the time of its start, and browsers would load them again after each.
+c.JupyterHub.tornado_settings = {"version_hash": version("jupyterhub")}
 # Also how often routes are compared with what nginx holds, in seconds.
 c.JupyterHub.last_activity_interval = 60
 

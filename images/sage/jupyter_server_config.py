@@ -1,5 +1,7 @@
 """Settings of every user's server in this image."""
 
+from stackgen_server import assets
+
 c = get_config()  # noqa: F821
 
 # The first in the launcher, and what a new notebook offers.
@@ -21,3 +23,6 @@ c.ServerApp.jpserver_extensions = {
 }
 # A user cannot write to the image, so there is nothing that a manager of extensions could install.
 c.LabApp.extension_manager = "readonly"
+# Under URLs that name their version, nginx can answer for the server, and browsers keep what they got.
+for name, url in assets.urls().items():
+    setattr(c.LabServerApp, name, url)
