@@ -70,7 +70,9 @@ def write_prefetch(lab: Path, destination: Path) -> None:
     for pattern in Path(__file__).with_name("prefetch").read_text().split():
         found = [name for name in files if fnmatch(name, pattern)]
         if not found:
-            raise SystemExit(f"nothing matches {pattern}: after an upgrade of JupyterLab, write images/nginx/static/prefetch anew")
+            raise SystemExit(
+                f"nothing matches {pattern}: after an upgrade of JupyterLab, write images/nginx/static/prefetch anew"
+            )
         wanted += found
     destination.write_text("".join(f"{name}\n" for name in sorted(wanted, key=files.__getitem__, reverse=True)))
 
@@ -78,7 +80,9 @@ def write_prefetch(lab: Path, destination: Path) -> None:
 def collect_hub(destination: Path) -> None:
     """What the hub's pages name: with the version that tornado gives a file, and the scripts with the hub's own too."""
     static, templates = SHARE / "jupyterhub/static", SHARE / "jupyterhub/templates"
-    named = {name for page in templates.glob("*.html") for name in re.findall(r"static_url\(.([\w./@-]+).", page.read_text())}
+    named = {
+        name for page in templates.glob("*.html") for name in re.findall(r"static_url\(.([\w./@-]+).", page.read_text())
+    }
     scripts = {path.relative_to(static).as_posix() for path in static.glob("js/*.js") if ".test." not in path.name}
     hub = destination / "hub"
     for name in sorted(named | scripts):
