@@ -162,10 +162,10 @@ class Front:
         """A browser's request."""
         return self.session.request(method, self.url(path), allow_redirects=False, **kwargs)
 
-    def upstream(self, name: str) -> "Upstream":
+    def upstream(self, name: str, handler: "type[Handler] | None" = None) -> "Upstream":
         """A server on this machine that the container can reach; lives as long as the front."""
         gateway = str(inspect(self.backend)["IPAM"]["Config"][0]["Gateway"])
-        upstream = Upstream(gateway, name)
+        upstream = Upstream(gateway, name, handler or Handler)
         self._cleanup.callback(upstream.stop)
         return upstream
 
@@ -189,8 +189,8 @@ class Upstream(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, address: str, name: str) -> None:
-        super().__init__((address, 0), Handler)
+    def __init__(self, address: str, name: str, handler: "type[Handler]") -> None:
+        super().__init__((address, 0), handler)
         self.name = name
         self.url = f"http://{address}:{self.server_address[1]}"
         self.go_on = threading.Event()  # lets /events send the second event
