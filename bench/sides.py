@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,17 @@ class Side:
     @property
     def nginx(self) -> str:
         return f"{self.name}-nginx-1"
+
+    def start_server(self) -> None:
+        """Start the user's server, and wait for it."""
+        session, url = FrontDoor(self.settings, self.certificate).session(), self.settings.url
+        session.headers["Authorization"] = f"token {self.settings['HUB_API_TOKEN']}"
+        session.post(f"{url}hub/api/users/{USER}/server", timeout=120).raise_for_status()
+        end = time.monotonic() + 120
+        while not session.get(f"{url}hub/api/users/{USER}", timeout=120).json()["server"]:
+            if time.monotonic() > end:
+                sys.exit(f"the server of {self.name} does not start")
+            time.sleep(0.5)
 
     def address(self, service: str, network: str = "backend") -> str:
         """Of a service's container on one of the stack's networks."""

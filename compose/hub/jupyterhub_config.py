@@ -44,7 +44,7 @@ c.Authenticator.admin_users = set(Path(__file__).with_name("admins").read_text()
 c.JupyterHub.template_paths = [str(TEMPLATES)]
 
 # --- A server for each user -----------------------------------------------------------------------------------------
-c.JupyterHub.spawner_class = "dockerspawner.DockerSpawner"
+c.JupyterHub.spawner_class = "stackgen_hub.servers.Spawner"  # a DockerSpawner
 c.JupyterHub.allow_named_servers = False
 c.DockerSpawner.image = env["SAGE_IMAGE"]
 c.DockerSpawner.pull_policy = "never"
