@@ -121,6 +121,9 @@ def test_values_stay_references(choice: str, stacks: dict[str, Path]) -> None:
                 assert value == settings(**CHOICES[choice])[key]
             elif key == "AUTHENTICATOR_CLASS":
                 assert value == settings(**CHOICES[choice]).login.authenticator
+            elif key == "STATIC":
+                assert value == "static-none"
+                assert CHOICES[choice]["SAGE_IMAGE"]
             else:
                 assert value.startswith("${")
                 assert "}" in value
