@@ -7,12 +7,15 @@
 // Every request gets a fresh VM: what must last lives in shared dictionaries, which all workers see:
 //   routes    path -> the object as JSON
 //   activity  path -> time of the last successful response, ms since the epoch
-//   table     'version': changes so far, 'loaded': the saved table has been read
+//   table     'loaded': the journal has been read, 'room': lines that may be added to it before it is written anew,
+//             'lock': the process that is changing the table
 
 import crypto from 'crypto';
 import fs from 'fs';
 
-const FILE = '/var/lib/stackgen/routes/routes.json';
+const JOURNAL = '/var/lib/stackgen/routes/routes.json';
+const MIN_ROOM = 1000;            // lines; a journal grows by its own length, so writing it anew costs little per change
+const LOCK_TIMEOUT = 2000;        // ms; a start with 10 000 routes holds it for 150
 const ALL = 0x7fffffff;           // items() stops at 1024 unless told otherwise
 const MAX_PATH = 1024;            // characters of a request's path that are looked at; bounds the work per request
 const ACTIVITY_INTERVAL = 1000;   // ms; a busy route is written down no more often
@@ -21,64 +24,115 @@ function routePath(uri) {
     return uri.replace(/\/+$/, '') || '/';
 }
 
+// A route as JSON. njs frees nothing before the request ends, so a large table is put together from text.
 function withActivity(path, json) {
-    const route = JSON.parse(json);
-    route.last_activity = new Date(ngx.shared.activity.get(path) || 0).toISOString();
-    return route;
+    const time = new Date(ngx.shared.activity.get(path) || 0).toISOString();
+    return `${json.slice(0, -1)},"last_activity":"${time}"}`;
 }
 
-function list() {
-    const all = {};
-    ngx.shared.routes.items(ALL).forEach(item => { all[item[0]] = withActivity(item[0], item[1]); });
-    return all;
-}
-
-// The table outlives nginx in a file, or users would meet an empty proxy until the hub's next check (minutes).
-// Not being able to write it is no reason to refuse a route.
-function save() {
+// Changes are made one at a time, or two workers could leave dictionary and journal in different orders. The others
+// spin, as a change takes a fraction of a millisecond; a worker that was killed has its lock taken over.
+function exclusively(change) {
     const table = ngx.shared.table;
-    const temporary = `${FILE}.${process.pid}.tmp`;
-    let version = table.incr('version', 1, 0);
+    const deadline = Date.now() + LOCK_TIMEOUT;
+    while (!table.add('lock', process.pid) && Date.now() < deadline) {}
     try {
-        // Another worker may save an older table after this one: whoever renamed last sees the newer version and
-        // saves again, so the file ends up current without a lock.
-        for (;;) {
-            fs.writeFileSync(temporary, JSON.stringify(list()));
-            fs.renameSync(temporary, FILE);
-            const now = table.get('version');
-            if (now === version) {
-                return;
-            }
-            version = now;
-        }
-    } catch (e) {
-        ngx.log(ngx.ERR, `routes: cannot save ${FILE}: ${e.message}`);
+        return change();
+    } finally {
+        table.delete('lock');
     }
+}
+
+// The table outlives nginx in a journal, or users would meet an empty proxy until the hub's next check (minutes). Each
+// line is an object of paths and their routes, null for a route that is gone; later lines win. A line begins with the
+// line break, so what a crash has torn spoils no other.
+function line(path, json) {
+    return `\n{${JSON.stringify(path)}:${json ? withActivity(path, json) : null}}`;
+}
+
+// Add a line, or, when there is no room for it or none is given, write the journal anew. Not being able to write is no
+// reason to refuse a route; the next change tries to write all.
+function save(added) {
+    const table = ngx.shared.table;
+    try {
+        if (added && table.incr('room', -1, 0) >= 0) {
+            fs.appendFileSync(JOURNAL, added);
+            return;
+        }
+        const lines = ngx.shared.routes.items(ALL).map(item => line(item[0], item[1]));
+        fs.writeFileSync(`${JOURNAL}.tmp`, lines.join(''));
+        fs.renameSync(`${JOURNAL}.tmp`, JOURNAL);
+        table.set('room', Math.max(lines.length, MIN_ROOM));
+    } catch (e) {
+        table.set('room', 0);
+        ngx.log(ngx.ERR, `routes: cannot save ${JOURNAL}: ${e.message}`);
+    }
+}
+
+// Put a route into the dictionaries: its JSON there. Nothing changes if they are full.
+function put(path, route, time) {
+    delete route.last_activity;
+    const json = JSON.stringify(route);
+    try {
+        ngx.shared.activity.set(path, time);
+        ngx.shared.routes.set(path, json);
+        return json;
+    } catch (e) {
+        if (!ngx.shared.routes.has(path)) {
+            ngx.shared.activity.delete(path);
+        }
+        ngx.log(ngx.ERR, `routes: no room for ${path}; api.conf sets the size of the table`);
+        return null;
+    }
+}
+
+function drop(path) {
+    ngx.shared.activity.delete(path);
+    return ngx.shared.routes.delete(path);
+}
+
+// Make the changes in a line of the journal, all of them or none.
+function repeat(text) {
+    const change = JSON.parse(text);
+    const paths = Object.keys(change);
+    paths.forEach(path => {
+        if (change[path] !== null && typeof change[path].target !== 'string') {
+            throw new TypeError(`no target for ${path}`);
+        }
+    });
+    paths.forEach(path => {
+        const route = change[path];
+        return route ? put(path, route, Date.parse(route.last_activity) || Date.now()) : drop(path);
+    });
 }
 
 function load() {
-    if (ngx.shared.table.has('loaded')) {
+    const table = ngx.shared.table;
+    if (table.has('loaded')) {
         return;
     }
-    try {
-        const saved = JSON.parse(fs.readFileSync(FILE, 'utf8'));
-        Object.keys(saved).forEach(path => {
-            if (typeof saved[path].target !== 'string') {
-                throw new TypeError(`no target for ${path}`);
-            }
-        });
-        // Workers may get here together: add() overwrites nothing that the hub has posted since.
-        Object.keys(saved).forEach(path => {
-            if (ngx.shared.routes.add(path, JSON.stringify(saved[path]))) {
-                ngx.shared.activity.set(path, Date.parse(saved[path].last_activity) || Date.now());
-            }
-        });
-    } catch (e) {
-        if (e.code !== 'ENOENT') {
-            ngx.log(ngx.ERR, `routes: ignoring the damaged ${FILE}: ${e.message}`);
+    exclusively(() => {
+        if (table.has('loaded')) {   // another worker has, while this one waited
+            return;
         }
-    }
-    ngx.shared.table.set('loaded', 1);
+        let lines = [];
+        try {
+            lines = fs.readFileSync(JOURNAL).toString().split('\n');
+        } catch (e) {
+            if (e.code !== 'ENOENT') {
+                ngx.log(ngx.ERR, `routes: cannot read ${JOURNAL}: ${e.message}`);
+            }
+        }
+        lines.filter(Boolean).forEach((text, number) => {
+            try {
+                repeat(text);
+            } catch (e) {
+                ngx.log(ngx.ERR, `routes: ignoring the damaged change ${number + 1} in ${JOURNAL}: ${e.message}`);
+            }
+        });
+        save();
+        table.set('loaded', 1);
+    });
 }
 
 // $route: the longest registered prefix of the request's path that ends at a segment's end; '' if there is none.
@@ -124,31 +178,28 @@ function authorized(r) {
     return Boolean(token) && digest(r.headersIn.Authorization || '') === digest(`token ${token}`);
 }
 
-function answer(r, status, body) {
+function answer(r, status, json) {
     r.headersOut['Content-Type'] = 'application/json';
-    r.return(status, JSON.stringify(body));
+    r.return(status, json);
 }
 
 function fail(r, status, message) {
-    answer(r, status, {status: status, message: message});
+    answer(r, status, JSON.stringify({status: status, message: message}));
 }
 
 function getRoutes(r, path) {
     if (path !== '/') {
-        const route = ngx.shared.routes.get(path);
-        return route ? answer(r, 200, withActivity(path, route)) : fail(r, 404, `no route ${path}`);
+        const json = ngx.shared.routes.get(path);
+        return json ? answer(r, 200, withActivity(path, json)) : fail(r, 404, `no route ${path}`);
     }
-    const all = list();
     const since = r.args.inactiveSince || r.args.inactive_since;
-    if (since) {
-        // njs wants a fraction of a second before an offset
-        const limit = Date.parse(since.replace(/(:\d\d)([+-]\d\d:\d\d)$/, '$1.0$2'));
-        if (isNaN(limit)) {
-            return fail(r, 400, 'inactive_since must be an ISO 8601 date');
-        }
-        Object.keys(all).filter(key => Date.parse(all[key].last_activity) >= limit).forEach(key => { delete all[key]; });
+    // njs wants a fraction of a second before an offset
+    const limit = since ? Date.parse(since.replace(/(:\d\d)([+-]\d\d:\d\d)$/, '$1.0$2')) : Infinity;
+    if (isNaN(limit)) {
+        return fail(r, 400, 'inactive_since must be an ISO 8601 date');
     }
-    answer(r, 200, all);
+    const inactive = ngx.shared.routes.items(ALL).filter(item => (ngx.shared.activity.get(item[0]) || 0) < limit);
+    answer(r, 200, `{${inactive.map(item => `${JSON.stringify(item[0])}:${withActivity(item[0], item[1])}`).join()}}`);
 }
 
 function postRoute(r, path) {
@@ -164,19 +215,25 @@ function postRoute(r, path) {
     if (path.length > MAX_PATH) {
         return fail(r, 400, `the path is longer than ${MAX_PATH} characters`);
     }
-    ngx.shared.routes.set(path, JSON.stringify(route));
-    ngx.shared.activity.set(path, Date.now());
-    save();
-    r.return(201);
+    const done = exclusively(() => {
+        const json = put(path, route, Date.now());
+        if (json) {
+            save(line(path, json));
+        }
+        return json;
+    });
+    return done ? r.return(201) : fail(r, 507, 'the table of routes is full');
 }
 
 function deleteRoute(r, path) {
-    if (!ngx.shared.routes.delete(path)) {
-        return fail(r, 404, `no route ${path}`);
-    }
-    ngx.shared.activity.delete(path);
-    save();
-    r.return(204);
+    const done = exclusively(() => {
+        const existed = drop(path);
+        if (existed) {
+            save(line(path));
+        }
+        return existed;
+    });
+    return done ? r.return(204) : fail(r, 404, `no route ${path}`);
 }
 
 // /api/routes[/PATH]

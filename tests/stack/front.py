@@ -10,12 +10,15 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import reduce
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
+from operator import or_
 from pathlib import Path
 from typing import Any
 
 import requests
+import websocket
 
 import stackgen.render
 from stackgen.settings import Settings
@@ -138,6 +141,15 @@ class Front:
             stdout=subprocess.DEVNULL,
         )
 
+    def append(self, path: str, data: bytes) -> None:
+        """Add to a file inside the container."""
+        subprocess.run(["docker", "exec", "-i", self.name, "tee", "-a", path], input=data, check=True,
+                       stdout=subprocess.DEVNULL)  # fmt: skip
+
+    def workers(self) -> list[str]:
+        """The process ids of nginx's workers, those that are shutting down too."""
+        return self.exec("sh", "-c", "grep -l '^nginx: worker' /proc/[0-9]*/cmdline | cut -d/ -f3").split()
+
     def address(self, network: str) -> str:
         return self._addresses[network]
 
@@ -155,12 +167,32 @@ class Front:
     def add(self, path: str, target: str, **data: Any) -> None:
         assert self.api("POST", path, json={"target": target, "jupyterhub": True, **data}).status_code == 201
 
+    def clear(self) -> None:
+        """Delete every route."""
+        for path in self.routes():
+            self.api("DELETE", path.replace("%", "%25"))
+        assert self.routes() == {}
+
+    def saved_routes(self) -> dict[str, dict[str, Any]]:
+        """The routes that nginx would find if it started now."""
+        changes = [json.loads(line) for line in self.exec("cat", ROUTES_FILE).splitlines() if line]
+        return {path: route for path, route in reduce(or_, changes, {}).items() if route is not None}
+
+    def reload(self) -> None:
+        """nginx -s reload: new workers take over; the old ones end when their last connection does."""
+        self.exec("nginx", "-c", "/etc/stackgen/nginx/nginx.conf", "-s", "reload")
+
     def url(self, path: str, scheme: str = "") -> str:
         return f"{scheme or self.scheme}://{self.address(self.backend)}{path}"
 
     def request(self, path: str, method: str = "GET", **kwargs: Any) -> requests.Response:
         """A browser's request."""
         return self.session.request(method, self.url(path), allow_redirects=False, **kwargs)
+
+    def websocket(self, path: str) -> websocket.WebSocket:
+        """A browser's websocket."""
+        url = self.url(path, scheme="ws" if self.scheme == "http" else "wss")
+        return websocket.create_connection(url, sslopt={"cert_reqs": 0}, timeout=WAIT)
 
     def upstream(self, name: str, handler: "type[Handler] | None" = None) -> "Upstream":
         """A server on this machine that the container can reach; lives as long as the front."""

@@ -1,14 +1,12 @@
 """JupyterHub tells nginx where its users' servers are: configurable-http-proxy's REST API on port 8001."""
 
 import asyncio
-import json
 import subprocess
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from front import ROUTES_FILE, STATE, TOKEN, Front, running_front
+from front import TOKEN, Front, running_front
 from jupyterhub.proxy import ConfigurableHTTPProxy
 
 from tests.conftest import docker
@@ -25,9 +23,7 @@ def shared_front(nginx_image: str) -> Iterator[Front]:
 @pytest.fixture
 def front(shared_front: Front) -> Front:
     """A front without routes."""
-    for path in shared_front.routes():
-        shared_front.api("DELETE", path.replace("%", "%25"))
-    assert shared_front.routes() == {}
+    shared_front.clear()
     return shared_front
 
 
@@ -122,66 +118,6 @@ def test_jupyterhubs_own_class_drives_it(front: Front) -> None:
     assert route["target"] == TARGET
     assert route["data"].pop("last_activity")
     assert route["data"] == {"user": "foo%20bar", "server_name": "lab 1"}
-
-
-@pytest.mark.parametrize("signal", ["TERM", "KILL"])
-def test_a_restart_or_a_crash_of_nginx_keeps_the_routes(front: Front, signal: str) -> None:
-    front.add("/", "http://hub.invalid:8081", hub=True)
-    front.add("/user/王 x", TARGET, user="王 x")
-    front.add("/user/gone", TARGET)
-    front.api("DELETE", "/user/gone")
-    before = front.routes()
-    front.restart(signal)
-    assert front.routes() == before
-
-
-def test_changes_at_the_same_time_all_reach_the_file(front: Front) -> None:
-    """Several workers of nginx answer the hub; whichever writes last must know what the others did."""
-
-    def change(number: int) -> None:
-        front.add(f"/user/{number}", TARGET)
-        if number % 3 == 0:
-            assert front.api("DELETE", f"/user/{number}").status_code == 204
-
-    with ThreadPoolExecutor(16) as pool:
-        for first in range(0, 800, 16):  # small bursts: a later change would mend what an earlier one lost
-            list(pool.map(change, range(first, first + 16)))
-            assert json.loads(front.exec("cat", ROUTES_FILE)) == front.routes()
-    assert set(front.routes()) == {f"/user/{number}" for number in range(800) if number % 3}
-    assert front.exec("ls", f"{STATE}/routes") == "routes.json"
-
-
-def test_more_routes_than_a_dictionary_lists_by_default(front: Front) -> None:
-    """njs stops at 1024 items unless told otherwise."""
-    saved = {
-        f"/user/{number}": {"target": TARGET, "last_activity": "2026-01-01T00:00:00.000Z"} for number in range(1500)
-    }
-    front.write(ROUTES_FILE, json.dumps(saved))
-    front.restart()
-    assert front.routes() == saved
-    front.write(ROUTES_FILE, "{}")
-    front.restart()
-
-
-@pytest.mark.parametrize("text", ["", '{"/user/bob": {"tar', "[1]", "null", '{"/user/bob": {}}'])
-def test_a_damaged_file_is_ignored_and_logged(front: Front, text: str) -> None:
-    front.write(ROUTES_FILE, text)
-    front.restart()
-    assert front.routes() == {}
-    assert "ignoring the damaged" in front.logs()
-    front.add("/user/bob", TARGET)
-    front.restart()
-    assert list(front.routes()) == ["/user/bob"]
-
-
-def test_routes_are_accepted_while_they_cannot_be_saved(front: Front) -> None:
-    """A full or read-only disk must not keep users from their servers."""
-    front.exec("bash", "-c", f"rm -r {STATE}/routes && touch {STATE}/routes")
-    front.add("/user/bob", TARGET)
-    assert list(front.routes()) == ["/user/bob"]
-    assert "cannot save" in front.logs()
-    front.exec("rm", f"{STATE}/routes")
-    front.restart()
 
 
 def test_users_containers_cannot_reach_the_api(front: Front) -> None:

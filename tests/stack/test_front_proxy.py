@@ -106,12 +106,8 @@ def test_the_server_learns_who_asked_and_how(front: Front, bob: Upstream) -> Non
     assert headers(front, X_Forwarded_For="192.0.2.1")["x-forwarded-for"] == [f"192.0.2.1, {client}"]
 
 
-def open_websocket(front: Front, path: str) -> websocket.WebSocket:
-    return websocket.create_connection(front.url(path, scheme="wss"), sslopt={"cert_reqs": 0}, timeout=WAIT)
-
-
 def test_a_websocket_passes_both_ways(front: Front, bob: Upstream) -> None:
-    connection = open_websocket(front, "/user/bob/websocket")
+    connection = front.websocket("/user/bob/websocket")
     for text in ("2+2", "plot(sin)"):
         connection.send(text)
         assert connection.recv() == text
@@ -126,7 +122,7 @@ def test_activity_is_what_succeeds(nginx_image: str) -> None:
         route = {"target": upstream.url, "last_activity": LONG_AGO}
         front.write(ROUTES_FILE, json.dumps({f"/{page}": route for page in successes + failures}))
         front.restart()
-        open_websocket(front, "/websocket").close()
+        front.websocket("/websocket").close()
         for page in ["lab", "status/304", *failures]:
             front.request(f"/{page}")
         active = [path for path, route in front.routes().items() if route["last_activity"] != LONG_AGO]
@@ -182,7 +178,7 @@ def test_a_server_that_is_not_there_gives_a_page_that_reloads(nginx_image: str, 
         script = front.request("/user/bob/api/kernels", headers={"Accept": "application/json"})
         assert (script.status_code, script.text) == (503, "unavailable\n")
         with pytest.raises(websocket.WebSocketBadStatusException) as refused:
-            open_websocket(front, "/user/bob/websocket")
+            front.websocket("/user/bob/websocket")
         assert refused.value.status_code == 503
 
 
