@@ -149,10 +149,30 @@ function match(r) {
     return path || (routes.has('/') ? '/' : '');
 }
 
+function targetOf(path) {
+    const route = ngx.shared.routes.get(path);
+    return route ? JSON.parse(route).target.replace(/\/+$/, '') : '';
+}
+
 // $target: where that route leads. It is put before $request_uri, which begins with a slash.
 function target(r) {
-    const route = ngx.shared.routes.get(r.variables.route);
-    return route ? JSON.parse(route).target.replace(/\/+$/, '') : '';
+    return targetOf(r.variables.route);
+}
+
+// $error_page: who answers when a server does not. A script or a websocket gets the status alone; a browser that waits
+// for a page gets the hub's, which offers to start the server, unless it is the hub that does not answer.
+function errorPage(r) {
+    if (!/text\/html/.test(r.headersIn.Accept)) {
+        return '@unavailable';
+    }
+    return r.variables.route.length > 1 && ngx.shared.routes.has('/') ? '@hub_error_page' : '/unavailable.html';
+}
+
+// $hub_error_page: where the hub has it. configurable-http-proxy asks for /hub/error/503?url=REQUEST_URI; here without
+// the query string, which can carry a token and would get into the hub's log.
+function hubErrorPage(r) {
+    const path = encodeURIComponent(r.variables.request_uri.split('?')[0]);
+    return `${targetOf('/')}/hub/error/503?url=${path}`;
 }
 
 // Header filter of proxied responses; sees a websocket once, when it opens. Like CHP, takes errors and redirects
@@ -251,4 +271,4 @@ function api(r) {
     }
 }
 
-export default { api, httpsPort, match, target, touch };
+export default { api, errorPage, httpsPort, hubErrorPage, match, target, touch };

@@ -1,24 +1,22 @@
 """The nginx image in real Docker, as the compose file runs it, with servers behind it that the test can watch."""
 
-import base64
-import hashlib
 import json
+import socket
+import ssl
 import subprocess
 import tempfile
-import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import reduce
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BufferedIOBase
 from operator import or_
 from pathlib import Path
 from typing import Any
 
 import requests
 import websocket
+from upstream import WAIT, Handler, Upstream
 
 import stackgen.render
 from stackgen.settings import Settings
@@ -28,7 +26,6 @@ TOKEN = "test-token"
 STATE = "/var/lib/stackgen"
 ROUTES_FILE = f"{STATE}/routes/routes.json"
 START_TIMEOUT = 60  # seconds
-WAIT = 60  # seconds; how long one side of a test waits for the other before it gives up
 
 
 def inspect(name: str) -> Any:
@@ -178,6 +175,18 @@ class Front:
         changes = [json.loads(line) for line in self.exec("cat", ROUTES_FILE).splitlines() if line]
         return {path: route for path, route in reduce(or_, changes, {}).items() if route is not None}
 
+    def save_activity(self, time: str) -> None:
+        """Restart nginx with a table whose routes were all active at this time last."""
+        saved = {path: route | {"last_activity": time} for path, route in self.routes().items()}
+        self.write(ROUTES_FILE, json.dumps(saved))
+        self.restart()
+
+    def connect(self) -> ssl.SSLSocket:
+        """A connection to speak HTTP over by hand."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context.wrap_socket(socket.create_connection((self.address(self.backend), 443), WAIT))
+
     def reload(self) -> None:
         """nginx -s reload: new workers take over; the old ones end when their last connection does."""
         self.exec("nginx", "-c", "/etc/stackgen/nginx/nginx.conf", "-s", "reload")
@@ -194,10 +203,10 @@ class Front:
         url = self.url(path, scheme="ws" if self.scheme == "http" else "wss")
         return websocket.create_connection(url, sslopt={"cert_reqs": 0}, timeout=WAIT)
 
-    def upstream(self, name: str, handler: "type[Handler] | None" = None) -> "Upstream":
+    def upstream(self, name: str, handler: type[Handler] = Handler) -> Upstream:
         """A server on this machine that the container can reach; lives as long as the front."""
         gateway = str(inspect(self.backend)["IPAM"]["Config"][0]["Gateway"])
-        upstream = Upstream(gateway, name, handler or Handler)
+        upstream = Upstream(gateway, name, handler)
         self._cleanup.callback(upstream.stop)
         return upstream
 
@@ -214,89 +223,3 @@ class Front:
 def running_front(image: str, tls: str = "self-signed", **environment: str) -> Iterator[Front]:
     with Front(image, tls, **environment) as front:
         yield front.start()
-
-
-class Upstream(ThreadingHTTPServer):
-    """A user's server: echoes what it got as JSON, and knows /events, /upload, /websocket and /status/CODE."""
-
-    daemon_threads = True
-
-    def __init__(self, address: str, name: str, handler: "type[Handler]") -> None:
-        super().__init__((address, 0), handler)
-        self.name = name
-        self.url = f"http://{address}:{self.server_address[1]}"
-        self.go_on = threading.Event()  # lets /events send the second event
-        self.upload_began = threading.Event()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self.shutdown()
-        self.server_close()
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Upstream
-
-    def do_GET(self) -> None:
-        page = self.path.partition("?")[0].rsplit("/", 1)[-1]
-        if page == "events":
-            self.send_events()
-        elif page == "websocket":
-            self.echo_websocket()
-        elif "/status/" in self.path:
-            self.answer({}, status=int(page))
-        else:
-            self.answer({"server": self.server.name, "path": self.path, "headers": self.headers.items()})
-
-    def do_POST(self) -> None:
-        digest, size = hashlib.sha256(), 0
-        for chunk in read_chunked(self.rfile):
-            digest.update(chunk)
-            size += len(chunk)
-            self.server.upload_began.set()
-        self.answer({"size": size, "sha256": digest.hexdigest()})
-
-    def answer(self, data: Mapping[str, Any], status: int = 200) -> None:
-        body = json.dumps(data).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def send_events(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(b"data: first\n\n")
-        self.server.go_on.wait(WAIT)
-        self.wfile.write(b"data: second\n\n")
-
-    def echo_websocket(self) -> None:
-        """Answer each short text message with the same text (RFC 6455) until the client closes."""
-        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-        self.send_response(101)
-        self.send_header("Upgrade", "websocket")
-        self.send_header("Connection", "Upgrade")
-        self.send_header(
-            "Sec-WebSocket-Accept",
-            base64.b64encode(hashlib.sha1(key.encode(), usedforsecurity=False).digest()).decode(),
-        )
-        self.end_headers()
-        self.close_connection = True
-        while (head := self.rfile.read(2)) and head[0] & 0x0F == 1:
-            mask = self.rfile.read(4)
-            text = bytes(byte ^ mask[i % 4] for i, byte in enumerate(self.rfile.read(head[1] & 0x7F)))
-            self.wfile.write(bytes([head[0], len(text)]) + text)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-def read_chunked(stream: BufferedIOBase) -> Iterator[bytes]:
-    """The chunks of a body with Transfer-Encoding: chunked."""
-    while size := int(stream.readline(), 16):
-        yield stream.read(size)
-        stream.readline()
-    stream.readline()

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from front import ROUTES_FILE, STATE, WAIT, Front
+from front import ROUTES_FILE, STATE, Front
+from upstream import WAIT
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 

@@ -1,13 +1,12 @@
 """Browsers come to nginx and reach the hub or a user's server."""
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator
 
 import pytest
-import websocket
-from front import ROUTES_FILE, WAIT, Front, Upstream, running_front
+from front import ROUTES_FILE, Front, running_front
+from upstream import WAIT, Upstream
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 LONG_AGO = "2020-01-01T00:00:00.000Z"
@@ -127,66 +126,6 @@ def test_activity_is_what_succeeds(nginx_image: str) -> None:
             front.request(f"/{page}")
         active = [path for path, route in front.routes().items() if route["last_activity"] != LONG_AGO]
         assert sorted(active) == sorted(f"/{page}" for page in successes)
-
-
-def test_a_large_upload_streams_through(front: Front, bob: Upstream) -> None:
-    """300 MB of unknown length arrive whole; the server has the beginning before the browser sends the rest."""
-    megabyte = bytes(range(256)) * 4096
-    began = []
-
-    def body() -> Iterator[bytes]:
-        yield megabyte
-        began.append(bob.upload_began.wait(WAIT))
-        for _ in range(299):
-            yield megabyte
-
-    answer = front.request("/user/bob/upload", "POST", data=body()).json()
-    assert began == [True]
-    assert answer == {"size": 300 * len(megabyte), "sha256": hashlib.sha256(megabyte * 300).hexdigest()}
-
-
-def test_server_sent_events_are_not_held_back(front: Front, bob: Upstream) -> None:
-    """The user sees the progress of a starting server while it starts: the second event waits for the first."""
-    with front.request("/user/bob/events", stream=True, timeout=WAIT) as response:
-        lines = response.iter_lines(chunk_size=1)
-        assert next(lines) == b"data: first"
-        bob.go_on.set()
-        assert [line for line in lines if line] == [b"data: second"]
-
-
-def dead_target(front: Front) -> str:
-    upstream = front.upstream("dead")
-    upstream.stop()
-    return upstream.url
-
-
-@pytest.mark.parametrize("target", ["none", "refuses", "has no such name"])
-def test_a_server_that_is_not_there_gives_a_page_that_reloads(nginx_image: str, target: str) -> None:
-    """A browser gets a page in English and Chinese; a script gets 503 alone; nobody sees nginx's own page."""
-    with running_front(nginx_image) as front:
-        if target != "none":
-            front.add("/", dead_target(front) if target == "refuses" else "http://hub:8081")
-        for method in ("GET", "POST"):
-            page = front.request("/user/bob/", method, headers=HTML)
-            page.encoding = "utf-8"
-            assert page.status_code == 503
-            assert page.headers["Content-Type"] == "text/html"
-            assert 'http-equiv="refresh"' in page.text
-            assert "One moment" in page.text
-            assert "请稍候" in page.text
-            assert page.headers["Cache-Control"] == "no-store"
-        script = front.request("/user/bob/api/kernels", headers={"Accept": "application/json"})
-        assert (script.status_code, script.text) == (503, "unavailable\n")
-        with pytest.raises(websocket.WebSocketBadStatusException) as refused:
-            front.websocket("/user/bob/websocket")
-        assert refused.value.status_code == 503
-
-
-@pytest.mark.parametrize("code", [404, 500, 502, 503, 504])
-def test_a_servers_own_error_page_passes_through(front: Front, bob: Upstream, code: int) -> None:
-    """The hub answers 503 with a page of its own (start my server), which the user must see."""
-    answer = front.request(f"/user/bob/status/{code}", headers=HTML)
-    assert (answer.status_code, answer.text) == (code, "{}")
 
 
 def test_the_log_holds_no_query_strings(front: Front, bob: Upstream) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from front import Front, Handler, running_front
+from front import Front, running_front
+
+from tests.stack.upstream import Handler
 
 STATIC = "/usr/share/stackgen/static"
 BROWSER = {"Accept-Encoding": "gzip, deflate, br, zstd"}
