@@ -9,18 +9,16 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import reduce
-from operator import or_
 from pathlib import Path
 from typing import Any
 
 import requests
 import websocket
-from upstream import WAIT, Handler, Upstream
 
 import stackgen.render
 from stackgen.settings import Settings
 from tests.conftest import docker, log_of
+from tests.stack.upstream import WAIT, Handler, Upstream
 
 TOKEN = "test-token"
 STATE = "/var/lib/stackgen"
@@ -172,8 +170,10 @@ class Front:
 
     def saved_routes(self) -> dict[str, dict[str, Any]]:
         """The routes that nginx would find if it started now."""
-        changes = [json.loads(line) for line in self.exec("cat", ROUTES_FILE).splitlines() if line]
-        return {path: route for path, route in reduce(or_, changes, {}).items() if route is not None}
+        saved: dict[str, dict[str, Any] | None] = {}
+        for line in filter(None, self.exec("cat", ROUTES_FILE).splitlines()):
+            saved |= json.loads(line)
+        return {path: route for path, route in saved.items() if route is not None}
 
     def save_activity(self, time: str) -> None:
         """Restart nginx with a table whose routes were all active at this time last."""

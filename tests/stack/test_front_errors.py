@@ -6,7 +6,8 @@ from http.client import HTTPResponse
 import pytest
 import websocket
 from front import Front, running_front
-from upstream import Upstream
+
+from tests.stack.upstream import Upstream
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from front import ROUTES_FILE, STATE, Front
-from upstream import WAIT
+
+from tests.stack.upstream import WAIT
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from front import ROUTES_FILE, Front, running_front
-from upstream import WAIT, Upstream
+
+from tests.stack.upstream import WAIT, Upstream
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 LONG_AGO = "2020-01-01T00:00:00.000Z"

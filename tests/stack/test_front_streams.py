@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 from front import Front, running_front
-from upstream import MEGABYTE, WAIT, Upstream
+
+from tests.stack.upstream import MEGABYTE, WAIT, Upstream
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 
