@@ -15,7 +15,7 @@ import fs from 'fs';
 
 const JOURNAL = '/var/lib/stackgen/routes/routes.json';
 const MIN_ROOM = 1000;            // lines; a journal grows by its own length, so writing it anew costs little per change
-const LOCK_TIMEOUT = 2000;        // ms; a start with 10 000 routes holds it for 150
+const LOCK_TIMEOUT = 2000;        // ms; a start with 10 000 routes holds it for 200
 const ALL = 0x7fffffff;           // items() stops at 1024 unless told otherwise
 const MAX_PATH = 1024;            // characters of a request's path that are looked at; bounds the work per request
 const ACTIVITY_INTERVAL = 1000;   // ms; a busy route is written down no more often

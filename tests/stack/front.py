@@ -145,6 +145,14 @@ class Front:
         """The process ids of nginx's workers, those that are shutting down too."""
         return self.exec("sh", "-c", "grep -l '^nginx: worker' /proc/[0-9]*/cmdline | cut -d/ -f3").split()
 
+    def await_new_workers(self, old: list[str]) -> None:
+        """Wait for workers that are none of these; the next request is theirs."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while set(self.workers()) <= set(old):
+            assert time.monotonic() < deadline, self.logs()
+            time.sleep(0.1)
+        self.session.close()
+
     def address(self, network: str) -> str:
         return self._addresses[network]
 
@@ -186,10 +194,6 @@ class Front:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context.wrap_socket(socket.create_connection((self.address(self.backend), 443), WAIT))
-
-    def reload(self) -> None:
-        """nginx -s reload: new workers take over; the old ones end when their last connection does."""
-        self.exec("nginx", "-c", "/etc/stackgen/nginx/nginx.conf", "-s", "reload")
 
     def url(self, path: str, scheme: str = "") -> str:
         return f"{scheme or self.scheme}://{self.address(self.backend)}{path}"

@@ -200,6 +200,7 @@ def test_keep_alive_towards_the_browser(front: Front, server: Upstream) -> None:
         ("/bar", "/bar?query=foo", "/foo/bar?query=foo"),
         ("/b@r/b%20r", "/b%40r/b%20r/rest/of/it", "/foo/b%40r/b%20r/rest/of/it"),
         ("/b@r/b%20r", "/b@r/b%20r/rest/of/it", "/foo/b@r/b%20r/rest/of/it"),
+        ("/bar", "/bar/%FF%E7", "/foo/bar/%FF%E7"),
     ],
 )
 def test_the_path_of_a_target_is_put_first(

@@ -1,5 +1,6 @@
 """A server that does not answer: the user sees the hub's page, or nginx's own, and never the bare page of nginx."""
 
+import json
 from collections.abc import Iterator
 from http.client import HTTPResponse
 
@@ -80,6 +81,15 @@ def test_an_upload_that_nobody_takes_gets_the_page_too(front: Front, bob: None) 
     assert (page.status_code, page.json()["path"]) == (503, "/hub/error/503?url=%2Fuser%2Fbob%2Ffiles%2Fx")
     seen = {name.lower() for name, _ in page.json()["headers"]}
     assert not seen & {"transfer-encoding", "content-length", "content-type"}
+
+
+@pytest.mark.parametrize("path", [b"/user/bob/\xff", b"/user/bob/%ff", "/user/bob/王".encode(), b"/user/bob/%E7%8E%8B"])
+def test_a_path_in_any_encoding_gets_the_page(front: Front, bob: None, path: bytes) -> None:
+    with front.connect() as connection:
+        connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n\r\n")
+        answer = HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, json.loads(answer.read())["server"]) == (503, "hub")
 
 
 def test_scripts_and_websockets_get_the_status_alone(front: Front, bob: None) -> None:

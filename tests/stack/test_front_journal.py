@@ -1,14 +1,11 @@
 """nginx's routes outlive it: a change is a line of a journal, which a start reads, whatever a crash has left of it."""
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from front import ROUTES_FILE, STATE, Front
-
-from tests.stack.upstream import WAIT
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 
@@ -56,6 +53,16 @@ def test_a_restart_or_a_crash_of_nginx_keeps_the_routes(front: Front, signal: st
     assert before["/user/moved"]["target"] == "http://elsewhere.invalid:8888"
     front.restart(signal)
     assert front.routes() == before
+
+
+def test_a_worker_that_crashes_takes_no_route_along(front: Front) -> None:
+    front.add("/user/bob", front.upstream("bob").url)
+    before, workers = front.routes(), front.workers()
+    front.exec("sh", "-c", f"kill -KILL {' '.join(workers)}")
+    front.await_new_workers(workers)
+    assert front.routes() == before
+    front.add("/user/eve", TARGET)
+    assert front.request("/user/bob/lab").json()["server"] == "bob"
 
 
 def test_changes_at_the_same_time_all_reach_the_journal(front: Front) -> None:
@@ -171,13 +178,9 @@ def test_a_reload_keeps_the_routes_and_the_open_websockets(front: Front) -> None
     bob = front.upstream("bob")
     front.add("/user/bob", bob.url)
     kernel = front.websocket("/user/bob/websocket")
-    before, workers = front.routes(), set(front.workers())
-    front.reload()
-    deadline = time.monotonic() + WAIT
-    while not set(front.workers()) - workers:
-        assert time.monotonic() < deadline, front.logs()
-        time.sleep(0.1)
-    front.session.close()  # the next request is a new worker's
+    before, workers = front.routes(), front.workers()
+    front.exec("nginx", "-c", "/etc/stackgen/nginx/nginx.conf", "-s", "reload")
+    front.await_new_workers(workers)
     assert front.routes() == before
     front.add("/user/eve", TARGET)
     assert front.request("/user/bob/lab").json()["server"] == "bob"
