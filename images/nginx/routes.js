@@ -25,9 +25,12 @@ function routePath(uri) {
 }
 
 // A route as JSON. njs frees nothing before the request ends, so a large table is put together from text.
-function withActivity(path, json) {
-    const time = new Date(ngx.shared.activity.get(path) || 0).toISOString();
-    return `${json.slice(0, -1)},"last_activity":"${time}"}`;
+function withActivity(json, time) {
+    return `${json.slice(0, -1)},"last_activity":"${new Date(time).toISOString()}"}`;
+}
+
+function lastActivity(path) {
+    return ngx.shared.activity.get(path) || 0;
 }
 
 // Changes are made one at a time, or two workers could leave dictionary and journal in different orders. The others
@@ -47,7 +50,7 @@ function exclusively(change) {
 // line is an object of paths and their routes, null for a route that is gone; later lines win. A line begins with the
 // line break, so what a crash has torn spoils no other.
 function line(path, json) {
-    return `\n{${JSON.stringify(path)}:${json ? withActivity(path, json) : null}}`;
+    return `\n{${JSON.stringify(path)}:${json ? withActivity(json, lastActivity(path)) : null}}`;
 }
 
 // Add a line, or, when there is no room for it or none is given, write the journal anew. Not being able to write is no
@@ -210,7 +213,7 @@ function fail(r, status, message) {
 function getRoutes(r, path) {
     if (path !== '/') {
         const json = ngx.shared.routes.get(path);
-        return json ? answer(r, 200, withActivity(path, json)) : fail(r, 404, `no route ${path}`);
+        return json ? answer(r, 200, withActivity(json, lastActivity(path))) : fail(r, 404, `no route ${path}`);
     }
     const since = r.args.inactiveSince || r.args.inactive_since;
     // njs wants a fraction of a second before an offset
@@ -218,8 +221,14 @@ function getRoutes(r, path) {
     if (isNaN(limit)) {
         return fail(r, 400, 'inactive_since must be an ISO 8601 date');
     }
-    const inactive = ngx.shared.routes.items(ALL).filter(item => (ngx.shared.activity.get(item[0]) || 0) < limit);
-    answer(r, 200, `{${inactive.map(item => `${JSON.stringify(item[0])}:${withActivity(item[0], item[1])}`).join()}}`);
+    const found = [];
+    ngx.shared.routes.items(ALL).forEach(item => {
+        const time = lastActivity(item[0]);
+        if (time < limit) {
+            found.push(`${JSON.stringify(item[0])}:${withActivity(item[1], time)}`);
+        }
+    });
+    answer(r, 200, `{${found.join()}}`);
 }
 
 function postRoute(r, path) {
