@@ -123,6 +123,13 @@ class Front:
     def logs(self) -> str:
         return log_of(self.name)
 
+    def await_log(self, text: str, times: int = 1) -> None:
+        """Wait until the log holds a text, so many times; Docker passes on what nginx writes a moment later."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while self.logs().count(text) < times:
+            assert time.monotonic() < deadline, self.logs()
+            time.sleep(0.1)
+
     def exec(self, *command: str) -> str:
         return docker("exec", self.name, *command)
 

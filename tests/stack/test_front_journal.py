@@ -135,7 +135,7 @@ def test_a_damaged_journal_is_ignored_and_logged(front: Front, text: str) -> Non
     front.write(ROUTES_FILE, text)
     front.restart()
     assert front.routes() == {}
-    assert front.logs().count("ignoring the damaged") == logged + 1
+    front.await_log("ignoring the damaged", logged + 1)
     front.add("/user/bob", TARGET)
     front.restart()
     assert list(front.routes()) == ["/user/bob"]
@@ -146,7 +146,7 @@ def test_routes_are_accepted_while_they_cannot_be_saved(front: Front) -> None:
     front.exec("bash", "-c", f"rm -r {STATE}/routes && touch {STATE}/routes")
     front.add("/user/bob", TARGET)
     assert list(front.routes()) == ["/user/bob"]
-    assert "cannot save" in front.logs()
+    front.await_log("cannot save")
     front.exec("bash", "-c", f"rm {STATE}/routes && install -d -m 0700 -o www-data {STATE}/routes")
     front.add("/user/eve", TARGET)
     assert front.saved_routes().keys() == {"/user/bob", "/user/eve"}
@@ -164,7 +164,7 @@ def test_a_full_table_is_said_so_and_loses_nothing(nginx_image: str) -> None:
         assert answer.status_code == 507
         assert answer.json()["message"] == "the table of routes is full"
         assert front.api("POST", "/user/0", json={"target": TARGET, "long": 5000 * "x"}).status_code == 507
-        assert f"no room for /user/{len(before)}" in front.logs()
+        front.await_log(f"no room for /user/{len(before)}")
         unchanged = front.routes()
         unchanged["/user/0"]["last_activity"] = before["/user/0"]["last_activity"]  # type: ignore[index]
         assert unchanged == before
