@@ -9,10 +9,12 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from stackgen_hub.languages import ByLanguage
 from stackgen_hub.logins import configure_login
 from stackgen_hub.offline import end_other_logins
 from stackgen_hub.pages import TEMPLATES
 from stackgen_hub.servers import before_start
+from stackgen_hub.site import Site, logo
 
 c = get_config()  # noqa: F821
 env = os.environ
@@ -41,7 +43,13 @@ login = configure_login(c, env)  # the class and settings of the login that AUTH
 end_other_logins(env["DATABASE_URL"], login, data / "login")
 # A file and not the environment: a container that starts again would still have the admins of the day it was made.
 c.Authenticator.admin_users = set(Path(__file__).with_name("admins").read_text().split())
+
+# --- Pages ----------------------------------------------------------------------------------------------------------
 c.JupyterHub.template_paths = [str(TEMPLATES)]
+c.JupyterHub.jinja_environment_options = {"extensions": [Site]}  # title, logo, announcement, translations
+c.JupyterHub.tornado_settings = {"transforms": [ByLanguage]}  # English or Chinese, by the browser's language
+if logo():
+    c.JupyterHub.logo_file = str(logo())
 
 # --- A server for each user -----------------------------------------------------------------------------------------
 c.JupyterHub.spawner_class = "stackgen_hub.servers.Spawner"  # a DockerSpawner

@@ -97,6 +97,25 @@ def path(value: str) -> None:
         raise ValueError("must be an absolute path, such as /etc/ssl/private/jupyter.pem")
 
 
+def picture(value: str) -> None:
+    """The absolute path of a picture; browsers are told its kind by the end of its name."""
+    path(value)
+    if not re.search(r"[^/]\.(svg|png|jpg|webp)$", value):
+        raise ValueError("must end in .svg, .png, .jpg or .webp")
+
+
+def one_line(longest: int) -> Check:
+    """A text for people to read, in one line."""
+
+    def check(value: str) -> None:
+        if len(value) > longest:
+            raise ValueError(f"must have at most {longest} characters, and has {len(value)}")
+        if not value.isprintable() or value != value.strip():
+            raise ValueError("must be printable characters, without line breaks and without blanks around them")
+
+    return check
+
+
 def url(value: str) -> None:
     """A URL with a host."""
     try:

@@ -48,6 +48,7 @@ def check(stack: Stack, engine: Engine) -> None:
         *_other_stacks(stack, engine),
         *_taken_ports(stack, engine),
         *_certificate(stack),
+        *_logo(stack),
         *_disk(stack, engine),
     ]
     if problems:
@@ -142,6 +143,12 @@ def _certificate(stack: Stack) -> Iterator[Problem]:
         reason = getattr(error, "reason", None) or str(error)
         why = "does not belong to the certificate" if reason == "KEY_VALUES_MISMATCH" else f"is not usable ({reason})"
         yield Problem(f"the key in TLS_KEY {why}", "TLS_CERT and TLS_KEY must be PEM files of one pair, no passphrase")
+
+
+def _logo(stack: Stack) -> Iterator[Problem]:
+    path = stack.settings["STACK_LOGO"]
+    if path and not Path(path).is_file():
+        yield Problem(f"STACK_LOGO={path} is no file", "set STACK_LOGO in .env to a picture, or take it out")
 
 
 def _disk(stack: Stack, engine: Engine) -> Iterator[Problem]:

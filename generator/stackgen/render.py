@@ -14,7 +14,9 @@ from stackgen.settings import BY_KEY, Settings
 # Written once and then the operator's: never changed, never brought back.
 ONCE = ("hub/config.d/", "nginx/conf.d/", "images/ca/", "compose.override.yaml")
 
-ADMINS = "hub/admins"  # the hub reads it whenever it starts, so a change needs no new container
+# The hub reads these by itself, whenever it starts and for each page: a change needs no new container.
+ADMINS = "hub/admins"
+ANNOUNCEMENT = "hub/announcement"
 
 
 def is_operators(path: str) -> bool:
@@ -40,11 +42,18 @@ def render(settings: Settings, directory: PurePath) -> dict[str, bytes]:
     files = {
         ".env.example": env_example().encode(),
         ADMINS: "".join(f"{name}\n" for name in settings.admins).encode(),
+        ANNOUNCEMENT: f"{settings['ANNOUNCEMENT']}\n".encode(),
         "images/hub/stackgen_hub/names.py": Path(names.__file__).read_bytes(),
     }
     environment.globals["ref"] = _reference
     environment.globals["digest"] = lambda folder: _digest(files, folder)
-    values = {**settings, "directory": str(directory), "url": settings.url, "login": settings.login}
+    values = {
+        **settings,
+        "directory": str(directory),
+        "url": settings.url,
+        "login": settings.login,
+        "logo_suffix": PurePath(settings["STACK_LOGO"]).suffix,
+    }
     # compose.yaml.j2 comes last: it holds digests of the others
     for path, content in sorted(_shipped().items(), key=lambda item: item[0] == "compose.yaml.j2"):
         if path.endswith(".j2"):
@@ -67,7 +76,7 @@ def _digest(files: Mapping[str, bytes], folder: str) -> str:
     """Changes with each file of the folder whose change needs a new container."""
     digest = hashlib.sha256()
     for path in sorted(files):
-        if path.startswith(folder) and path != ADMINS and not is_operators(path):
+        if path.startswith(folder) and path not in (ADMINS, ANNOUNCEMENT) and not is_operators(path):
             digest.update(path.encode() + b"\0" + hashlib.sha256(files[path]).digest())
     return digest.hexdigest()[:12]
 

@@ -38,9 +38,15 @@ TABLE: tuple[Setting, ...] = (
         question="Domain", group="The site",
     ),
     Setting(
-        "STACK_LANGUAGE", "Language of JupyterLab's pages: en or zh.", checks.choice("en", "zh"), "en",
-        question="Language", choices=("en", "zh"),
+        "STACK_LANGUAGE",
+        "Language of JupyterLab, and of the hub's pages where a browser asks for neither: en or zh.",
+        checks.choice("en", "zh"), "en", question="Language", choices=("en", "zh"),
     ),
+    Setting("STACK_TITLE", "What pages call the site.", checks.one_line(60), "JupyterHub"),
+    Setting(
+        "STACK_LOGO", "A picture that pages show beside the title: an absolute path. See docs/pages.md.", checks.picture
+    ),
+    Setting("ANNOUNCEMENT", "A line of text on every page of the hub. See: stackgen announce.", checks.one_line(300)),
     Setting(
         "STACK_NAME", "Name of this stack, which its containers, networks and images carry: letters and digits.",
         checks.pattern(r"[a-z][a-z0-9]{0,29}", "1 to 30 lower case letters and digits, a letter first"), "stackgen",

@@ -13,7 +13,7 @@ from stackgen.render import render
 _STACK = Path(tempfile.mkdtemp(prefix="stackgen-hub-"))
 PACKAGE = _STACK / "images/hub/stackgen_hub"
 for path, content in render(settings(), _STACK).items():
-    if path.startswith("images/hub/") and path.endswith(".py"):
+    if path.startswith("images/hub/"):
         (_STACK / path).parent.mkdir(parents=True, exist_ok=True)
         (_STACK / path).write_bytes(content)
 sys.path[:0] = [str(_STACK / "images/hub"), str(_STACK / "images/hub/piculatorauthenticator/src")]

@@ -225,6 +225,14 @@ def test_text_that_is_no_certificate_is_refused(stack: Path, tmp_path: Path) -> 
     assert len(list(machine._certificate(found))) == 1
 
 
+def test_a_logo_that_is_not_there_is_named(stack: Path, tmp_path: Path) -> None:
+    """Compose would say no more than that a mount failed."""
+    (tmp_path / "logo.png").write_bytes(b"")
+    assert list(machine._logo(stack_with(stack, STACK_LOGO=f"{tmp_path}/logo.png"))) == []
+    [problem] = machine._logo(stack_with(stack, STACK_LOGO=f"{tmp_path}/logo.svg"))
+    assert problem.message == f"STACK_LOGO={tmp_path}/logo.svg is no file"
+
+
 Usage = namedtuple("Usage", "total used free")
 
 

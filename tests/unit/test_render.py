@@ -34,7 +34,7 @@ CHOICES = {
     "tls-files": {"TLS": "files", "TLS_CERT": "/etc/ssl/jupyter.pem", "TLS_KEY": "/etc/ssl/private/jupyter.pem"},
     "tls-off": {"TLS": "off", "BIND_ADDRESS": "127.0.0.1", "HTTP_PORT": "8000"},
     "own-sage-image": {"SAGE_IMAGE": "registry.example.edu/math/sage:10.8"},
-    "chinese": {"STACK_LANGUAGE": "zh"},
+    "chinese": {"STACK_LANGUAGE": "zh", "STACK_TITLE": "数学实验室", "STACK_LOGO": "/etc/stackgen/our logo.svg"},
     "piculator": {"AUTH": "piculator", "ADMIN_USERS": "Ada,bob"} | LOGGED_IN["piculator"],
     "pam": {"AUTH": "pam"},
 }

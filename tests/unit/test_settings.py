@@ -50,6 +50,14 @@ BAD = [
     ("TLS", "on", "must be self-signed or files or off"),
     ("TLS_CERT", "certs/site.pem", "must be an absolute path"),
     ("STACK_LANGUAGE", "fr", "must be en or zh"),
+    ("STACK_TITLE", "x" * 61, "must have at most 60 characters, and has 61"),
+    ("STACK_TITLE", "Our\u2028lab", "must be printable characters, without line breaks"),
+    ("STACK_TITLE", " Our lab", "without blanks around them"),
+    ("STACK_LOGO", "logo.svg", "must be an absolute path"),
+    ("STACK_LOGO", "/srv/logo.gif", "must end in .svg, .png, .jpg or .webp"),
+    ("STACK_LOGO", "/srv/.svg", "must end in .svg, .png, .jpg or .webp"),
+    ("ANNOUNCEMENT", "号" * 301, "must have at most 300 characters, and has 301"),
+    ("ANNOUNCEMENT", "Exam\x1b[31m", "must be printable characters"),
     ("STACK_NAME", "Lab 1", "must be 1 to 30 lower case letters and digits"),
     ("STACK_NAME", "my-lab", "must be 1 to 30 lower case letters and digits"),
     ("AUTH", "shibboleth", "must be one of accounts, piculator, oidc, github"),
@@ -125,6 +133,7 @@ GOOD = [
     ("AZUREAD_TENANT", "0000AAAA-11bb-cccc-dd22-eeeeee333333"),
     ("GROUPS_CLAIM", "https://example.edu/groups"), ("LOGIN_SERVICE", "学校 / Our school"),
     ("LDAP_BIND_DN", "{username}@example.edu"), ("LDAP_BIND_DN", "uid={username},ou=people,dc=example,dc=edu"),
+    ("STACK_TITLE", "数学 & <Sage>"), ("STACK_LOGO", "/srv/our lab/logo.webp"), ("ANNOUNCEMENT", "号" * 300),
     ("CILOGON_IDPS", "urn:mace:example.edu https://idp.example.edu/"), ("GOOGLE_DOMAINS", "example.edu"),
 ]  # fmt: skip
 
