@@ -9,6 +9,7 @@ import typer
 
 from stackgen import __version__
 from stackgen.cli_admins import admins
+from stackgen.cli_announce import announcement
 from stackgen.cli_options import HERE, Directory, Json
 from stackgen.cli_users import users
 
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(admins)
+app.add_typer(announcement)
 app.add_typer(users, name="users")
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "add-admin": {"--dir", "--generate", "--password-stdin"},
     "remove-admin": {"--dir"},
     "admins": {"--dir", "--json"},
+    "announce": {"--dir", "--clear"},
     "volumes": {"--dir", "--json"},
     "base-image": {"--dir", "--image", "--mirror", "--pull", "--force"},
     "users": set(),
