@@ -10,10 +10,11 @@ import shlex
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lab import TIMEOUT, Visitor
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from stackgen import smoke
 from stackgen.engine import Engine
@@ -64,15 +65,17 @@ def browser(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> It
 def visit(
     browser: Browser, stack: RunningStack, account: Callable[[], tuple[str, str]], request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Visitor]]:
-    """`visit(width=1280, height=800)`: somebody with a browser of their own, nobody signed in.
+    """`visit(width=1280, height=800)`: somebody with a browser of their own, nobody signed in; `locale="zh-CN"` and
+    whatever else Playwright's contexts take are their preferences.
 
     If the test fails, their screens are saved in the folder that STACKGEN_TEST_ARTIFACTS names: before the accounts
     are gone, so this fixture depends on that one.
     """
     visitors: list[Visitor] = []
 
-    def visit(width: int = 1280, height: int = 800) -> Visitor:
-        context = browser.new_context(viewport={"width": width, "height": height}, ignore_https_errors=True)
+    def visit(width: int = 1280, height: int = 800, **preferences: Any) -> Visitor:
+        size: ViewportSize = {"width": width, "height": height}
+        context = browser.new_context(viewport=size, ignore_https_errors=True, **preferences)
         context.set_default_timeout(TIMEOUT)
         visitors.append(Visitor(context, stack.front.url))
         return visitors[-1]

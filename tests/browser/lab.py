@@ -2,9 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Request, Response, expect
 
 TIMEOUT = 120_000  # ms, for a server or a kernel that starts on a busy machine of two cores
@@ -120,6 +121,20 @@ class Visitor:
         for control in controls:
             expect(control).to_be_in_viewport(ratio=1)
         assert self.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+    def expect_good_page(self, *controls: Locator) -> None:
+        """On a small screen the controls are in sight; on a telephone, too, nothing is scrolled sideways; and axe-core
+        has no serious complaint, in light colours and in dark ones.
+        """
+        for width, height in ((360, 640), (800, 480)):
+            self.page.set_viewport_size({"width": width, "height": height})
+            self.expect_in_sight(*(controls if width == 800 else []))
+        schemes: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+        for colours in schemes:
+            self.page.emulate_media(color_scheme=colours)
+            found = Axe().run(self.page).response["violations"]
+            bad = [f"{rule['id']}: {rule['nodes']}" for rule in found if rule["impact"] in ("serious", "critical")]
+            assert bad == [], f"{self.page.url}, {colours}"
 
     def new_notebook(self) -> None:
         """Open a SageMath notebook from the launcher; wait for its kernel.

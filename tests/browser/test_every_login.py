@@ -181,7 +181,7 @@ def test_whoever_signs_up_waits_until_an_admin_lets_them_in(
     sign_up.click()
     send = page.get_by_role("button", name="Sign up")
     fields = [page.get_by_label("Password (at least 8 characters):"), page.get_by_label("Password again:")]
-    visitor.expect_in_sight(page.get_by_label("Username:"), *fields, send)
+    visitor.expect_good_page(page.get_by_label("Username:"), *fields, send)
     page.get_by_label("Username:").fill(stranger)
     for field in fields:
         field.fill(password)
@@ -195,7 +195,7 @@ def test_whoever_signs_up_waits_until_an_admin_lets_them_in(
     admin.sign_in_to_hub(stack.admin, stack.password)
     admin.page.get_by_role("link", name="Sign-ups").click()
     let_in = admin.page.get_by_role("row", name=stranger).get_by_role("button", name="Let in")
-    admin.expect_in_sight(let_in)
+    admin.expect_good_page(let_in)
     let_in.click()
     expect(admin.page.get_by_text("Nobody waits")).to_be_visible()
     visitor.sign_in(stranger, password)

@@ -1,10 +1,5 @@
-function stopsServer(button, state, url, xsrf, stopping, failed) {
-  button.onclick = async () => {
-    button.disabled = true;
-    state.textContent = stopping;
-    const answer = await fetch(url, {method: "DELETE", headers: {"X-XSRFToken": xsrf}}).catch(() => ({ok: false}));
-    if (answer.ok) return location.reload();
-    button.disabled = false;
-    state.textContent = failed;
-  };
+async function stopServer() {
+  const headers = {"X-XSRFToken": {{ xsrf_token | tojson }}};
+  const answer = await fetch({{ server_api | tojson }}, {method: "DELETE", headers}).catch(() => ({ok: false}));
+  return answer.ok;
 }
