@@ -88,6 +88,8 @@ def test_every_page_is_in_the_browsers_language_and_good_to_use(
     fields[1].fill(password)
     page.get_by_role("button", name=say("Show the password")).click()
     expect(fields[1]).to_have_attribute("type", "text")
+    page.get_by_role("button", name=say("Hide the password")).click()
+    expect(fields[1]).to_have_attribute("type", "password")
     button("Sign in").click()
 
     visitor.expect_home(name)

@@ -20,6 +20,7 @@ PAGES = {
     "Show": "显示",
     "Hide": "隐藏",
     "Show the password": "显示密码",
+    "Hide the password": "隐藏密码",
     "This connection is not encrypted: others may read your password. Please use an https address.":
         "此连接未加密，您的密码可能被他人读取。请使用 https 地址。",
     'By logging in you accept the <a href="%(url)s">terms and conditions</a>.':
