@@ -47,7 +47,7 @@ c.Authenticator.admin_users = set(Path(__file__).with_name("admins").read_text()
 # --- Pages ----------------------------------------------------------------------------------------------------------
 c.JupyterHub.template_paths = [str(TEMPLATES)]
 c.JupyterHub.jinja_environment_options = {"extensions": [Site]}  # title, logo, announcement, translations
-c.JupyterHub.tornado_settings = {"transforms": [ByLanguage]}  # English or Chinese, by the browser's language
+c.JupyterHub.tornado_settings["transforms"] = [ByLanguage]  # English or Chinese, by the browser's language
 if logo():
     c.JupyterHub.logo_file = str(logo())
 
