@@ -227,3 +227,29 @@ def test_title_announcement_and_prefetched_scripts(tmp_path: Path, monkeypatch: 
     head = starting.partition("</head>")[0]
     assert '<link rel="prefetch" href="/user/bob/static/lab/main.js?v=1" as="script">' in head
     assert head.count('rel="prefetch"') == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({"TLS": "files"}, True),
+        ({"TLS": "acme", "UI": "lab"}, True),
+        ({"TLS": "off"}, True),
+        ({"TLS": "self-signed"}, False),  # browsers keep nothing that came with such a certificate
+        ({"TLS": "files", "UI": "notebook"}, False),
+    ],
+)
+def test_scripts_are_fetched_ahead_where_browsers_keep_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, str], wanted: bool
+) -> None:
+    """The login page asks for JupyterLab's scripts while the password is typed, under the name that was typed."""
+    prefetch = tmp_path / "prefetch"
+    prefetch.write_text("static/lab/main.js\n")
+    monkeypatch.setattr(site, "PREFETCH", prefetch)
+    for key in ("TLS", "UI"):
+        monkeypatch.delenv(key, raising=False)
+    for key, value in values.items():
+        monkeypatch.setenv(key, value)
+    shown = page("login.html", prefix="/")
+    assert ('for (const path of ["static/lab/main.js"])' in shown) == wanted
+    assert ("/user/${name}/${path}" in shown) == wanted

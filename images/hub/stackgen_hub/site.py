@@ -31,7 +31,7 @@ class Site(InternationalizationExtension):
             site_title=os.environ.get("STACK_TITLE") or "JupyterHub",
             site_logo=_logo_url(),
             announced=announced,
-            prefetch=_lines(PREFETCH),
+            prefetch=_prefetch(),
             reasons=responses,
         )
 
@@ -51,6 +51,14 @@ def _lines(path: Path) -> list[str]:
         return path.read_text("utf-8").splitlines()
     except FileNotFoundError:
         return []
+
+
+def _prefetch() -> list[str]:
+    """What pages fetch ahead: nothing if browsers would not keep it, as with a certificate that they do not trust, or
+    if JupyterLab is not what users begin with.
+    """
+    env = os.environ
+    return _lines(PREFETCH) if env.get("TLS") != "self-signed" and env.get("UI", "lab") == "lab" else []
 
 
 def _logo_url() -> str:
