@@ -8,7 +8,7 @@ from playwright.sync_api import Response, expect
 
 from tests.conftest import RunningStack, docker
 
-SCRIPTS = re.compile(r"/user/[^/]+/((?:static/lab|lab/extensions)/.+\.js)")
+SCRIPTS = re.compile(r"/user/[^/]+/((?:static/lab|lab/extensions)/.+\.js.*)")
 
 
 def tabs(user: Visitor) -> list[str]:

@@ -64,17 +64,21 @@ def collect_translations(destination: Path) -> None:
 
 
 def write_prefetch(lab: Path, destination: Path) -> None:
-    """The paths of what JupyterLab loads when it starts, largest first; browsers fetch it while the server starts."""
+    """The URLs of what JupyterLab loads when it starts, largest first; browsers fetch it while the server starts."""
     files = {path.relative_to(lab).as_posix(): path.stat().st_size for path in lab.rglob("*.js")}
     wanted = []
     for pattern in Path(__file__).with_name("prefetch").read_text().split():
         found = [name for name in files if fnmatch(name, pattern)]
         if not found:
-            raise SystemExit(
-                f"nothing matches {pattern}: after an upgrade of JupyterLab, write images/nginx/static/prefetch anew"
-            )
+            raise SystemExit(f"nothing matches {pattern}: images/nginx/static/prefetch is of another JupyterLab")
         wanted += found
-    destination.write_text("".join(f"{name}\n" for name in sorted(wanted, key=files.__getitem__, reverse=True)))
+    wanted.sort(key=files.__getitem__, reverse=True)
+    destination.write_text("".join(f"{name}{query(name)}\n" for name in wanted))
+
+
+def query(name: str) -> str:
+    """What JupyterLab's build (webpack) appends to a script's name; the entry of an extension has nothing."""
+    return "" if "/remoteEntry." in name else f"?v={name.split('.')[-2]}"
 
 
 def collect_hub(destination: Path) -> None:
