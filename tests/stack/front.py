@@ -68,8 +68,8 @@ class Front:
                 (self.config / name).write_text(content)
             self.certificates = Path(directory, "tls")
             self.certificates.mkdir()
-            for network in (self.backend, self.users):
-                docker("network", "create", network)
+            for network, options in {self.backend: ["--internal"], self.users: []}.items():
+                docker("network", "create", *options, network)
                 cleanup.callback(docker, "network", "rm", network)
             cleanup.callback(docker, "volume", "rm", "--force", self.state)
             cleanup.callback(docker, "rm", "--force", self.name)
