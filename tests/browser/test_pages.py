@@ -129,6 +129,39 @@ def test_every_page_is_in_the_browsers_language_and_good_to_use(
     assert visitor.traffic.strangers == set()
 
 
+def test_a_token_is_made_works_and_is_revoked(stack: RunningStack, visit: Visit, language: str, say: Say) -> None:
+    """As the admin, who has some tokens already; the list of their permissions is long."""
+    visitor = visit(800, 480, locale=language)
+    page = visitor.page
+    page.goto(f"{visitor.url}/hub/login?next=/hub/token")
+    page.get_by_label(say("Username:")).fill(stack.admin)
+    page.get_by_label(say("Password:")).fill(stack.password)
+    page.get_by_role("button", name=say("Sign in"), exact=True).click()
+    note = page.get_by_label(say("What is it for?"))
+    request = page.get_by_role("button", name=say("Request a token"))
+    expires = page.get_by_label(say("It expires in:"))
+    visitor.expect_good_page(note, expires, request)
+    note.fill("<b>script</b>")
+    expires.select_option(label=say("1 Day"))
+    request.click()
+    token = page.locator("#token-result")
+    visitor.expect_in_sight(token)
+    headers = {"Authorization": f"token {token.text_content()}"}
+    hub = stack.front.session()
+    assert hub.get(f"{visitor.url}/hub/api/user", headers=headers, timeout=30).json()["name"] == stack.admin
+
+    page.reload()
+    row = page.get_by_role("row").filter(has_text="<b>script</b>")
+    row.get_by_text(say("Permissions")).click()
+    visitor.expect_good_page()
+    row.get_by_role("button", name=say("Revoke")).click()
+    expect(row).to_have_count(0)
+    assert hub.get(f"{visitor.url}/hub/api/user", headers=headers, timeout=30).status_code == 403
+    page.get_by_label(say("Permissions (scopes of JupyterHub; if empty, all of yours):")).fill("no-such-scope")
+    request.click()
+    expect(page.get_by_role("alert")).to_contain_text("no-such-scope")
+
+
 def test_a_start_that_is_stopped_can_be_tried_again(stack: RunningStack, visit: Visit, account: Account) -> None:
     """The hub calls a start that is interrupted a ready server for a moment; the page is not taken in."""
     visitor, (name, password) = visit(800, 480), account()

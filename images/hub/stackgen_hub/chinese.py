@@ -43,6 +43,25 @@ PAGES = {
     "New password (at least 8 characters):": "新密码（至少 8 个字符）：",
     "New password again:": "再次输入新密码：",
     "%(name)s has no password here. Please ask an admin.": "%(name)s 在这里没有密码，请联系管理员。",
+    # tokens
+    "A token lets a program of yours use the hub in your name. Whoever knows it can do the same: keep it to yourself.":
+        "令牌让您的程序以您的名义使用本站。任何知道令牌的人都能这样做，请妥善保管。",
+    "What is it for?": "用途：",
+    "It expires in:": "有效期：",
+    "Permissions (scopes of JupyterHub; if empty, all of yours):":
+        "权限（JupyterHub 的 scope；不填则为您的全部权限）：",
+    "Request a token": "申请令牌",
+    "Copy your new token now; it is not shown again:": "请立即复制新令牌，它不会再次显示：",
+    "Your tokens": "您的令牌",
+    "Permissions": "权限",
+    "Revoke": "撤销",
+    "Last used:": "上次使用：",
+    "Expires:": "到期：",
+    "Since:": "开始于：",
+    "never": "从未",
+    "Where you are signed in": "您已登录的程序",
+    "These programs, mostly your servers, know by the hub who you are.":
+        "这些程序（主要是您的服务器）通过本站得知您的身份。",
     # home
     "Your server": "您的服务器",
     "It is running.": "正在运行。",
@@ -118,6 +137,13 @@ MESSAGES = {
     "You can try restarting your server from the <a href='%(home)s'>home page</a>.":
         "您可以到<a href='%(home)s'>主页</a>重新启动服务器。",
     "No access to resources or resources not found": "没有此内容，或您无权查看。",
+    # JupyterHub: tokens
+    "1 Hour": "1 小时",
+    "1 Day": "1 天",
+    "1 Week": "1 周",
+    "1 Month": "1 个月",
+    "1 Year": "1 年",
+    "Never": "永不过期",
     # accounts and passwords
     "Too many wrong passwords. Please try again in %(minutes)s minutes.":
         "密码错误次数过多，请 %(minutes)s 分钟后再试。",
