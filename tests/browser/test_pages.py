@@ -154,6 +154,7 @@ def test_a_token_is_made_works_and_is_revoked(stack: RunningStack, visit: Visit,
     row = page.get_by_role("row").filter(has_text="<b>script</b>")
     row.get_by_text(say("Permissions")).click()
     visitor.expect_good_page()
+    expect(row).to_contain_text(f"{say('Last used:')} {say('never')}")
     row.get_by_role("button", name=say("Revoke")).click()
     expect(row).to_have_count(0)
     assert hub.get(f"{visitor.url}/hub/api/user", headers=headers, timeout=30).status_code == 403

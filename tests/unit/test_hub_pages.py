@@ -185,6 +185,17 @@ def test_what_programs_say_is_translated_with_its_values(message: str, chinese_o
     assert translated(message) == chinese_one
 
 
+def test_a_compiled_template_speaks_the_language_of_each_request() -> None:
+    """Jinja computes what is constant when it compiles a template, which is not when a request comes."""
+    template = environment().from_string('{{ "Not Found" | translated }} {{ _("Home") }}')
+    spoken = []
+    for language in ("zh", "en", "zh"):
+        token = languages._language.set(language)
+        spoken.append(template.render())
+        languages._language.reset(token)
+    assert spoken == ["找不到页面 主页", "Not Found Home", "找不到页面 主页"]
+
+
 @pytest.mark.parametrize("evil", ["<img src=x>", "<img src=x> is blocked on this hub. Please ask an admin."])
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_what_programs_say_is_never_markup(evil: str, language: str, request: pytest.FixtureRequest) -> None:

@@ -5,8 +5,9 @@ import os
 from http.client import responses
 from pathlib import Path
 
-from jinja2 import Environment
+from jinja2 import Environment, pass_context
 from jinja2.ext import InternationalizationExtension
+from jinja2.runtime import Context
 
 from stackgen_hub import languages
 
@@ -24,7 +25,7 @@ class Site(InternationalizationExtension):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         environment.install_gettext_callables(languages.gettext, _no_plurals, newstyle=True)
-        environment.filters["translated"] = languages.translated
+        environment.filters["translated"] = _translated
         environment.globals.update(
             language=languages.language,
             language_tag=languages.language_tag,
@@ -44,6 +45,11 @@ def logo() -> Path | None:
 def announced() -> str:
     """The line that `stackgen announce` wrote, read anew for each page, which takes microseconds; empty if none."""
     return " ".join(_lines(ANNOUNCEMENT))
+
+
+@pass_context  # or Jinja would translate a constant once, when it compiles the template
+def _translated(context: Context, message: str) -> str:  # noqa: ARG001
+    return languages.translated(message)
 
 
 def _lines(path: Path) -> list[str]:
