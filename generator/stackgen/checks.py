@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -78,6 +78,28 @@ def domain(value: str) -> None:
         raise ValueError("must be a host name in lower case, such as jupyter.example.edu")
     if re.fullmatch(r"[0-9.]+", value) and not re.fullmatch(r"((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}", value):
         raise ValueError("looks like an IPv4 address, but is none")
+
+
+def host(value: str) -> None:
+    """A host name or an address, as it stands in a browser's address bar but for the brackets of IPv6."""
+    if ":" not in value:
+        domain(value)
+        return
+    try:
+        usual = str(ip_address(value))
+    except ValueError:
+        raise ValueError("must be host names or addresses, without scheme, port or path") from None
+    if usual != value:
+        raise ValueError(f"must have the IPv6 address as browsers write it, {usual}")
+
+
+def network(value: str) -> None:
+    """An address, or a network in CIDR notation."""
+    try:
+        ip_network(value)
+    except ValueError as error:
+        why = ", not of a host in it" if "host bits" in str(error) else ""
+        raise ValueError(f"must be addresses or networks{why}, such as 10.0.0.7 or 192.168.1.0/24") from None
 
 
 def address(value: str) -> None:
@@ -156,6 +178,8 @@ _GROUP = r"[^\s,;](?:[^,;]*[^\s,;])?"
 groups = pattern(
     rf"{_GROUP}(?:[,;]{_GROUP})*", "names separated by commas (DNs: by semicolons), without blanks around them"
 )
+# https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address, with a dot in the domain
+email = pattern(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", "an e-mail address")
 printable = pattern(r"[^\x00-\x1f\x7f]{1,1000}", "at most 1000 characters, without control characters")
 # RFC 6749, appendix A: client ids and secrets are printable ASCII, scopes are separated by spaces
 oauth_word = pattern(r"[!-~]+", "printable ASCII characters without spaces")

@@ -11,6 +11,7 @@ from stackgen import __version__
 from stackgen.cli_admins import admins
 from stackgen.cli_announce import announcement
 from stackgen.cli_options import HERE, Directory, Json
+from stackgen.cli_tls import tls
 from stackgen.cli_users import users
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.add_typer(admins)
 app.add_typer(announcement)
 app.add_typer(users, name="users")
+app.add_typer(tls, name="tls")
 
 
 def main() -> None:
@@ -68,7 +70,7 @@ def options(
 def init(
     directory: Annotated[Path, typer.Argument(help="The stack directory; made if there is none.")] = HERE,
     domain: Annotated[str | None, typer.Option(help="Host name under which users reach the stack.")] = None,
-    tls: Annotated[str | None, typer.Option(help="self-signed, files or off.")] = None,
+    tls: Annotated[str | None, typer.Option(help="self-signed, acme, files or off.")] = None,
     auth: Annotated[
         str | None,
         typer.Option(help="Login: accounts, piculator, oidc, github, gitlab, google, azuread, cilogon, ldap or pam."),
@@ -188,7 +190,9 @@ def status(directory: Directory = HERE, as_json: Json = False) -> None:
 
 @app.command()
 def logs(
-    services: Annotated[list[str] | None, typer.Argument(help="hub, nginx or sage; all if none is named.")] = None,
+    services: Annotated[
+        list[str] | None, typer.Argument(help="hub, nginx, sage or certbot; all if none is named.")
+    ] = None,
     directory: Directory = HERE,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new lines come.")] = False,
     tail: Annotated[str, typer.Option(help="Lines of each service, or all.")] = "100",

@@ -16,10 +16,7 @@ from stackgen.settings import Settings
 if TYPE_CHECKING:
     import websocket
 
-CERTIFICATE = {
-    "self-signed": "/var/lib/stackgen/tls/fullchain.pem",
-    "files": "/etc/stackgen/tls/fullchain.pem",
-}
+CERTIFICATE = "/run/stackgen/tls/fullchain.pem"
 
 
 class FrontDoor:
@@ -44,7 +41,7 @@ class FrontDoor:
         nginx = engine.services(settings["STACK_NAME"]).get("nginx")
         if not nginx or nginx.state != "running":
             raise StackgenError("the stack is not running", "start it: stackgen up")
-        return cls(settings, engine.read_file(nginx.name, CERTIFICATE[settings["TLS"]]).decode())
+        return cls(settings, engine.read_file(nginx.name, CERTIFICATE).decode())
 
     def session(self) -> requests.Session:
         """A session with cookies of its own, like a browser's."""

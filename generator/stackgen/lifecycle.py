@@ -60,7 +60,7 @@ def _not_started(stack: Stack, engine: Engine) -> StackgenError:
     """The error that names each service that is not as it should be, with the end of its log."""
     problems = []
     for service, word in status(stack.settings, engine).services.items():
-        if word not in ("healthy", "proved", "created", "missing"):
+        if word not in ("healthy", "running", "proved", "created", "missing"):
             logs = compose.logs(stack.directory, [service], follow=False, tail="15")
             said = compose.run(logs, capture=True, check=False).stdout.replace(ERASE_LINE, "")
             problems.append(Problem(f"{service} is {word}", f"the end of its log says why:\n{said}"))
@@ -69,12 +69,11 @@ def _not_started(stack: Stack, engine: Engine) -> StackgenError:
 
 def await_login_page(stack: Stack, engine: Engine) -> None:
     """Wait until users can log in, for a minute at most."""
-    front = FrontDoor.of(stack.settings, engine)
-    session = front.session()
     end = time.monotonic() + LOGIN_PAGE_SECONDS
     while time.monotonic() < end:
+        front = FrontDoor.of(stack.settings, engine)  # anew each time: the certificate may just have been replaced
         try:
-            if session.get(f"{front.url}/hub/login", timeout=10).status_code == 200:
+            if front.session().get(f"{front.url}/hub/login", timeout=10).status_code == 200:
                 return
         except requests.RequestException:
             pass

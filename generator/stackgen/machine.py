@@ -165,6 +165,6 @@ def _disk(stack: Stack, engine: Engine) -> Iterator[Problem]:
 
 
 def _is_built(stack: Stack) -> bool:
-    name = stack.settings["STACK_NAME"]
-    images = [f"{name}/nginx", f"{name}/hub", stack.settings["SAGE_IMAGE"] or f"{name}/sage"]
+    own = [f"{stack.settings['STACK_NAME']}/{service}" for service in stack.settings.services if service != "sage"]
+    images = [*own, stack.settings["SAGE_IMAGE"] or f"{stack.settings['STACK_NAME']}/sage"]
     return run(["docker", "image", "inspect", *images], capture=True, check=False).returncode == 0

@@ -1,6 +1,7 @@
 """THE table of settings. Parsing, validation, `init`'s questions, .env.example and docs/settings.md all read it."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -31,11 +32,16 @@ class Setting:
 
 
 _SWITCH = ("true", "false")
+_TLS = ("self-signed", "acme", "files", "off")
 
 TABLE: tuple[Setting, ...] = (
     Setting(
         "DOMAIN", "Host name under which users reach the stack.", checks.domain, "localhost",
         question="Domain", group="The site",
+    ),
+    Setting(
+        "DOMAIN_ALIASES", "Other names and addresses of the stack, separated by commas. All others are refused.",
+        checks.separated(",", checks.host),
     ),
     Setting(
         "STACK_LANGUAGE",
@@ -52,12 +58,19 @@ TABLE: tuple[Setting, ...] = (
         checks.pattern(r"[a-z][a-z0-9]{0,29}", "1 to 30 lower case letters and digits, a letter first"), "stackgen",
     ),
     Setting(
-        "TLS", "self-signed: a certificate made at first start. files: your own. off: plain HTTP behind another proxy.",
-        checks.choice("self-signed", "files", "off"), "self-signed",
-        question="TLS mode", choices=("self-signed", "files", "off"), group="The front door",
+        "TLS", "self-signed: a certificate made here. acme: Let's Encrypt's. files: your own. off: plain HTTP.",
+        checks.choice(*_TLS), "self-signed", question="TLS mode", choices=_TLS, group="The front door",
     ),
     Setting("TLS_CERT", "With TLS=files: the certificate with its chain (PEM).", checks.path),
     Setting("TLS_KEY", "With TLS=files: its private key (PEM, no passphrase).", checks.path),
+    Setting("ACME_EMAIL", "With TLS=acme: where the authority may write to you about the certificate.", checks.email),
+    Setting(
+        "ACME_STAGING", "With TLS=acme: true gets a certificate for trying out, which browsers do not trust.",
+        checks.choice(*_SWITCH), "false",
+    ),
+    Setting(
+        "ACME_SERVER", "With TLS=acme: directory URL of another authority than Let's Encrypt.", checks.https_url
+    ),
     Setting(
         "HTTP_PORT", "Port for http, which redirects to https (with TLS=off: serves).", checks.number(1, 65535), "80",
     ),
@@ -65,6 +78,11 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "BIND_ADDRESS", "Address of this machine that the ports listen on. Behind another proxy here: the loopback's.",
         checks.address, "0.0.0.0",  # noqa: S104
+    ),
+    Setting(
+        "TRUSTED_PROXIES",
+        "Addresses or networks of proxies in front, separated by commas: who they say that the client is, is believed.",
+        checks.separated(",", checks.network),
     ),
     Setting(
         "AUTH", "How users log in. accounts, pam: with passwords that you give out. All others: docs/logins.md.",
@@ -230,6 +248,16 @@ class Settings(Mapping[str, str]):
         return [user_name(name) for name in self["ADMIN_USERS"].split(",") if name]
 
     @property
+    def aliases(self) -> list[str]:
+        """The names and addresses under which users reach the stack, beside DOMAIN."""
+        return [name for name in self["DOMAIN_ALIASES"].split(",") if name]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services of compose.yaml."""
+        return ("nginx", *(("certbot",) if self["TLS"] == "acme" else ()), "sage", "hub")
+
+    @property
     def url(self) -> str:
         """The address that users type."""
         scheme, port, usual = ("http", "HTTP_PORT", "80") if self["TLS"] == "off" else ("https", "HTTPS_PORT", "443")
@@ -246,6 +274,8 @@ class Settings(Mapping[str, str]):
         return self["OAUTH_CALLBACK_URL"] or self.url + "hub/oauth_callback"
 
     def _contradictions(self) -> Iterator[Problem]:
+        if self["TLS"] == "acme":
+            yield from self._acme_contradictions()
         if self["TLS"] == "files":
             for key in ("TLS_CERT", "TLS_KEY"):
                 if not self[key]:
@@ -261,6 +291,18 @@ class Settings(Mapping[str, str]):
                     f"take {key} out of .env, or SAGE_IMAGE",
                 )
         yield from contradictions(self)
+
+    def _acme_contradictions(self) -> Iterator[Problem]:
+        if self["ACME_SERVER"]:
+            if self["ACME_STAGING"] == "true":
+                yield Problem("ACME_STAGING is Let's Encrypt's, and ACME_SERVER is another", "leave one of the two out")
+            return  # an authority of one's own may certify any name
+        for key, name in [("DOMAIN", self["DOMAIN"]), *(("DOMAIN_ALIASES", name) for name in self.aliases)]:
+            if "." not in name or re.fullmatch(r"[0-9.]+", name):
+                yield Problem(
+                    f"TLS=acme: Let's Encrypt does not certify {key}={name}",
+                    f"{key} must hold names that anybody on the internet can look up; or set TLS=self-signed",
+                )
 
 
 def with_defaults(stored: Mapping[str, str]) -> dict[str, str]:

@@ -7,8 +7,6 @@ from stackgen.engine import Container, Engine
 from stackgen.output import table
 from stackgen.settings import Settings
 
-SERVICES = ("nginx", "sage", "hub")
-
 
 @dataclass(frozen=True)
 class Status:
@@ -39,7 +37,7 @@ def status(settings: Settings, engine: Engine) -> Status:
     servers = engine.user_servers(settings["STACK_NAME"])
     return Status(
         url=settings.url,
-        services={name: _word(name, containers.get(name)) for name in SERVICES},
+        services={name: _word(name, containers.get(name)) for name in settings.services},
         servers=sum(server.state == "running" for server in servers),
     )
 

@@ -4,9 +4,10 @@ Inside the network their names are oidc.test, piculator.test and ldap.test. Each
 authority, and knows alice, bob and mallory with passwords of this run.
 """
 
+from tests.providers.acme_authority import AcmeAuthority
 from tests.providers.authority import Authority
 from tests.providers.ldap import Ldap
 from tests.providers.oauth import OAuthProvider, Oidc, Piculator
 from tests.providers.provider import Person, Provider
 
-__all__ = ["Authority", "Ldap", "OAuthProvider", "Oidc", "Person", "Piculator", "Provider"]
+__all__ = ["AcmeAuthority", "Authority", "Ldap", "OAuthProvider", "Oidc", "Person", "Piculator", "Provider"]

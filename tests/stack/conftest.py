@@ -27,6 +27,15 @@ def nginx_image() -> Iterator[str]:
     docker("image", "rm", image)
 
 
+@pytest.fixture(scope="session")
+def certbot_image() -> Iterator[str]:
+    """The certbot image, built from images/."""
+    image = f"t{os.getpid()}-certbot"
+    docker("build", "--quiet", "--target", "certbot", "--tag", image, IMAGES)
+    yield image
+    docker("image", "rm", image)
+
+
 @pytest.fixture(scope="module", params=["openid"])
 def provider(
     request: pytest.FixtureRequest, stack: RunningStack, tmp_path_factory: pytest.TempPathFactory

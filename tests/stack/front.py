@@ -32,10 +32,12 @@ def inspect(name: str) -> Any:
 
 def render(tls: str) -> dict[str, str]:
     """The configuration by the path below nginx/."""
-    files = ("TLS_CERT", "TLS_KEY") if tls == "files" else ()
-    stored = {"TLS": tls, "PROXY_TOKEN": "x" * 32, "HUB_API_TOKEN": "x" * 32, "CRYPT_KEY": "x" * 32} | dict.fromkeys(
-        files, "/unused"
-    )
+    needed = {
+        "files": {"TLS_CERT": "/unused", "TLS_KEY": "/unused"},
+        "acme": {"DOMAIN": "math.example.org"},
+    }
+    stored = {"TLS": tls, "PROXY_TOKEN": "x" * 32, "HUB_API_TOKEN": "x" * 32, "CRYPT_KEY": "x" * 32}
+    stored |= needed.get(tls, {})
     files_of_stack = stackgen.render.render(Settings(stored), Path("/unused"))
     return {
         path.removeprefix("nginx/"): content.decode()
@@ -52,11 +54,14 @@ class Front:
         self.name = f"stackgen-test-{uuid.uuid4().hex[:8]}"
         self.backend, self.users, self.state = f"{self.name}-backend", f"{self.name}-users", f"{self.name}-state"
         self.tls = tls
+        self.volumes: list[str] = []  # further ones, as `docker run --volume` takes them
+        self.aliases: list[str] = []  # names of the container on the users network
         self.environment = {"TLS": tls, "DOMAIN": "localhost", "CONFIGPROXY_AUTH_TOKEN": TOKEN} | environment
         self.scheme = "http" if tls == "off" else "https"
         self.session = requests.Session()
         self.session.verify = False
         self.session.trust_env = False
+        self.session.headers["Host"] = self.environment["DOMAIN"]
         self._cleanup = ExitStack()
 
     def __enter__(self) -> "Front":
@@ -84,13 +89,14 @@ class Front:
         """Make the container anew, as `docker compose up` does after a change; the volume stays."""
         docker("rm", "--force", self.name)
         self.environment |= environment
+        self.session.headers["Host"] = self.environment["DOMAIN"]
         settings = [f"--env={name}={value}" for name, value in self.environment.items()]
-        mounts = [f"{self.state}:{STATE}", f"{self.config}:/etc/stackgen/nginx:ro"]
+        mounts = [f"{self.state}:{STATE}", f"{self.config}:/etc/stackgen/nginx:ro", *self.volumes]
         if self.tls == "files":
             mounts += [f"{path}:/etc/stackgen/tls/{path.name}:ro" for path in self.certificates.iterdir()]
         docker("create", f"--name={self.name}", f"--network={self.backend}", "--network-alias=proxy-api",
                *settings, *(f"--volume={mount}" for mount in mounts), self.image)  # fmt: skip
-        docker("network", "connect", self.users, self.name)
+        docker("network", "connect", *(f"--alias={alias}" for alias in self.aliases), self.users, self.name)
 
     def start(self, **environment: str) -> "Front":
         """Create and start the container and wait until it is healthy."""
@@ -207,12 +213,13 @@ class Front:
 
     def request(self, path: str, method: str = "GET", **kwargs: Any) -> requests.Response:
         """A browser's request."""
-        return self.session.request(method, self.url(path), allow_redirects=False, **kwargs)
+        return self.session.request(method, self.url(path), allow_redirects=False, **{"timeout": WAIT, **kwargs})
 
     def websocket(self, path: str) -> websocket.WebSocket:
         """A browser's websocket."""
         url = self.url(path, scheme="ws" if self.scheme == "http" else "wss")
-        return websocket.create_connection(url, sslopt={"cert_reqs": 0}, timeout=WAIT)
+        host = self.environment["DOMAIN"]
+        return websocket.create_connection(url, sslopt={"cert_reqs": 0}, timeout=WAIT, host=host)
 
     def upstream(self, name: str, handler: type[Handler] = Handler) -> Upstream:
         """A server on this machine that the container can reach; lives as long as the front."""

@@ -131,5 +131,5 @@ def test_users_containers_cannot_reach_the_api(front: Front) -> None:
     assert reaches(front.backend, "proxy-api")
     hosts = ["proxy-api", front.name, front.address(front.users), front.address(front.backend)]
     assert [host for host in hosts if reaches(front.users, host)] == []
-    assert docker("run", "--rm", f"--network={front.users}", "--entrypoint=curl", front.image,
-                  "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"http://{front.name}/") == "308"  # fmt: skip
+    assert docker("run", "--rm", f"--network={front.users}", "--entrypoint=curl", front.image, "-sS", "-o", "/dev/null",
+                  "-H", "Host: localhost", "-w", "%{http_code}", f"http://{front.name}/") == "308"  # fmt: skip

@@ -92,18 +92,16 @@ def test_a_target_with_a_path_is_put_before_the_requests_path(front: Front, bob:
 
 def test_the_server_learns_who_asked_and_how(front: Front, bob: Upstream) -> None:
     """Exactly one X-Forwarded-Proto, whatever the client claims: of two values tornado would believe the last."""
-    seen = headers(
-        front, Host="math.example.org:8443", X_Forwarded_Proto="http", X_Scheme="http", Forwarded="proto=http"
-    )
+    seen = headers(front, Host="localhost:8443", X_Forwarded_Proto="http", X_Scheme="http", Forwarded="proto=http")
     assert seen["x-forwarded-proto"] == ["https"]
     assert seen["x-scheme"] == ["https"]
     assert "forwarded" not in seen
-    assert seen["host"] == ["math.example.org:8443"]
+    assert seen["host"] == ["localhost:8443"]
     assert seen["connection"] == ["close"]
     assert "upgrade" not in seen
     [client] = seen["x-real-ip"]
     assert seen["x-forwarded-for"] == [client]
-    assert headers(front, X_Forwarded_For="192.0.2.1")["x-forwarded-for"] == [f"192.0.2.1, {client}"]
+    assert headers(front, X_Forwarded_For="192.0.2.1")["x-forwarded-for"] == [client]
 
 
 def test_a_websocket_passes_both_ways(front: Front, bob: Upstream) -> None:

@@ -133,7 +133,7 @@ def test_a_missing_token_is_refused_with_a_hint(nginx_image: str) -> None:
 @pytest.mark.parametrize(("port", "suffix"), [("", ""), ("443", ""), ("8443", ":8443")])
 def test_http_redirects_to_https(front: Front, port: str, suffix: str) -> None:
     """Host and path stay; the port is named when https is published on another one than 443."""
-    front.start(HTTPS_PORT=port)
+    front.start(DOMAIN="math.example.org", HTTPS_PORT=port)
     expected = f"https://math.example.org{suffix}/hub/login?next=%2Fhub%2F"
     for address in (front.address(front.backend), f"{front.address(front.backend)}:443"):  # also http:// to 443
         url = f"http://{address}/hub/login?next=%2Fhub%2F"

@@ -10,6 +10,13 @@ from io import BufferedIOBase
 from typing import Any, ClassVar
 
 WAIT = 60  # seconds; how long one side of a test waits for the other before it gives up
+# what the hub and users' servers send, and what a browser shall not see
+TELLING = {
+    "X-JupyterHub-Version": "6.1.1",
+    "Service-Worker-Allowed": "/",
+    "X-Content-Type-Options": "nosniff",
+    "X-Of-The-Server": "yes",
+}
 MEGABYTE = bytes(range(256)) * 4096
 
 
@@ -91,6 +98,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.go_on.wait(WAIT)
         self.wfile.write(b"data: second\n\n")
 
+    def tell(self) -> None:
+        self.answer({}, headers=TELLING)
+
     def redirect(self) -> None:
         self.answer({}, 301, {"Location": "http://elsewhere.invalid:12345/whatever"})
 
@@ -146,6 +156,7 @@ class Handler(BaseHTTPRequestHandler):
         "events": send_events,
         "websocket": echo_websocket,
         "upgrade": echo_bytes,
+        "headers": tell,
         "redirect": redirect,
         "download": download,
         "broken": break_off,

@@ -32,6 +32,7 @@ GOLDEN = Path(__file__).parent / "golden"
 CHOICES = {
     "default": {},
     "tls-files": {"TLS": "files", "TLS_CERT": "/etc/ssl/jupyter.pem", "TLS_KEY": "/etc/ssl/private/jupyter.pem"},
+    "acme": {"TLS": "acme", "DOMAIN": "math.example.edu", "DOMAIN_ALIASES": "www.math.example.edu"},
     "tls-off": {"TLS": "off", "BIND_ADDRESS": "127.0.0.1", "HTTP_PORT": "8000"},
     "own-sage-image": {"SAGE_IMAGE": "registry.example.edu/math/sage:10.8"},
     "chinese": {"STACK_LANGUAGE": "zh", "STACK_TITLE": "数学实验室", "STACK_LOGO": "/etc/stackgen/our logo.svg"},
@@ -39,7 +40,7 @@ CHOICES = {
     "pam": {"AUTH": "pam"},
 }
 STRUCTURE = {"TLS", "AUTH"}  # choices that are written out, because they change more than a value
-SHOWN = ("compose.yaml", "nginx/nginx.conf", "nginx/tls.conf")
+SHOWN = ("compose.yaml", "nginx/nginx.conf")
 
 choice = pytest.mark.parametrize("choice", CHOICES)
 

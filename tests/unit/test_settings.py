@@ -47,7 +47,20 @@ BAD = [
     ("BIND_ADDRESS", "999.1.1.1", "must be an IPv4 address"),
     ("BIND_ADDRESS", "1.2.3.4.5", "must be an IPv4 address"),
     ("BIND_ADDRESS", "[:::]", "must be an IPv4 address"),
-    ("TLS", "on", "must be self-signed or files or off"),
+    ("TLS", "on", "must be one of self-signed, acme, files, off"),
+    ("DOMAIN_ALIASES", "a.edu, b.edu", "must be a host name in lower case"),
+    ("DOMAIN_ALIASES", "a.edu,*.b.edu", "must be a host name in lower case"),
+    ("DOMAIN_ALIASES", "https://a.edu", "must be host names or addresses, without scheme, port or path"),
+    ("DOMAIN_ALIASES", "a.edu:8443", "must be host names or addresses, without scheme, port or path"),
+    ("DOMAIN_ALIASES", "[2001:db8::7]", "must be host names or addresses"),
+    ("DOMAIN_ALIASES", "2001:DB8:0::7", "must have the IPv6 address as browsers write it, 2001:db8::7"),
+    ("ACME_EMAIL", "ada", "must be an e-mail address"),
+    ("ACME_EMAIL", "ada@example.edu,bob@example.edu", "must be an e-mail address"),
+    ("ACME_STAGING", "yes", "must be true or false"),
+    ("ACME_SERVER", "http://acme.example.edu/directory", "must begin with https://"),
+    ("TRUSTED_PROXIES", "proxy.example.edu", "must be addresses or networks, such as"),
+    ("TRUSTED_PROXIES", "10.0.0.7/24", "must be addresses or networks, not of a host in it, such as"),
+    ("TRUSTED_PROXIES", "10.0.0.7, 10.0.0.8", "must be addresses or networks"),
     ("TLS_CERT", "certs/site.pem", "must be an absolute path"),
     ("STACK_LANGUAGE", "fr", "must be en or zh"),
     ("STACK_TITLE", "x" * 61, "must have at most 60 characters, and has 61"),
@@ -124,6 +137,8 @@ def test_a_bad_value_is_refused_with_its_reason_and_what_the_setting_means(key: 
 
 GOOD = [
     ("DOMAIN", "jupyter"), ("DOMAIN", "10.0.0.7"), ("DOMAIN", "a-b.example.edu"), ("DOMAIN", "xn--fsq.example"),
+    ("DOMAIN_ALIASES", "lab,10.0.0.7,2001:db8::7"), ("TRUSTED_PROXIES", "10.0.0.7,192.168.0.0/16,2001:db8::/32"),
+    ("ACME_EMAIL", "ada+jupyter@math.example.edu"), ("ACME_SERVER", "https://acme.example.edu/acme/x/directory"),
     ("MEM_LIMIT", "1.5G"), ("MEM_LIMIT", "128M"), ("MEM_LIMIT", "131072K"), ("CPU_LIMIT", "0.5"),
     ("BIND_ADDRESS", "127.0.0.1"), ("BIND_ADDRESS", "[::]"), ("BIND_ADDRESS", "[::1]"), ("IDLE_TIMEOUT", "0"),
     ("SAGE_IMAGE", "registry.example.edu:5000/math/sage:10.8"), ("SAGE_IMAGE", "sage@sha256:" + "0a" * 32),
@@ -206,6 +221,32 @@ def test_settings_that_contradict_one_another_are_refused() -> None:
     assert problem.message == "SAGE_EXTRA_APT has no effect with SAGE_IMAGE, which is not built here"
 
 
+@pytest.mark.parametrize(
+    ("stored", "refused"),
+    [
+        ({}, "DOMAIN=localhost"),
+        ({"DOMAIN": "10.0.0.7"}, "DOMAIN=10.0.0.7"),
+        ({"DOMAIN": "math"}, "DOMAIN=math"),
+        ({"DOMAIN": "math.example.edu", "DOMAIN_ALIASES": "www.example.edu,10.0.0.7"}, "DOMAIN_ALIASES=10.0.0.7"),
+        ({"DOMAIN": "math.example.edu", "DOMAIN_ALIASES": "2001:db8::7"}, "DOMAIN_ALIASES=2001:db8::7"),
+    ],
+)
+def test_a_name_that_no_public_authority_certifies_is_refused(stored: dict[str, str], refused: str) -> None:
+    """It would be known after minutes of failures otherwise; an authority of one's own may certify it."""
+    [problem] = refusal(TLS="acme", **stored).problems
+    assert problem.message == f"TLS=acme: Let's Encrypt does not certify {refused}"
+    own = settings(TLS="acme", ACME_SERVER="https://acme.example.edu/directory", **stored)
+    assert own.services == ("nginx", "certbot", "sage", "hub")
+    assert settings(**stored).services == ("nginx", "sage", "hub")
+
+
+def test_staging_is_no_other_authoritys() -> None:
+    [problem] = refusal(
+        TLS="acme", DOMAIN="a.edu", ACME_STAGING="true", ACME_SERVER="https://acme.example.edu/directory"
+    ).problems
+    assert problem.message == "ACME_STAGING is Let's Encrypt's, and ACME_SERVER is another"
+
+
 def test_a_missing_secret_says_how_to_get_one() -> None:
     with pytest.raises(StackgenError, match=r"^PROXY_TOKEN is missing; HUB_API_TOKEN is missing; CRYPT") as refused:
         Settings({})
@@ -271,4 +312,4 @@ def test_settings_are_refused_or_give_a_compose_file(stored: dict[str, str]) -> 
         assert all(problem.message and problem.hint for problem in error.problems)
         return
     compose = yaml.safe_load(render(accepted, PurePath("/srv/stack"))["compose.yaml"])
-    assert set(compose["services"]) == {"nginx", "sage", "hub"}
+    assert list(compose["services"]) == list(accepted.services)
