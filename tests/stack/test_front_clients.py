@@ -128,13 +128,15 @@ def test_when_clients_cannot_be_told_apart_none_is_limited(untold: Front) -> Non
 
 
 def test_every_answer_has_the_headers_that_protect_users(distrustful: Front) -> None:
-    """The hub's pages, nginx's own, redirects and refusals; none is sent twice, whatever the server behind says."""
+    """The hub's pages, nginx's own, files, redirects and refusals; none twice, whatever the server behind says."""
     front = distrustful
     wanted = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "strict-origin-when-cross-origin"}
     front.add("/user/gone", "http://nobody:1")
+    static = front.exec("sh", "-c", "cd /usr/share/stackgen/static/user && find static -name '*.js' | head -n 1")
     for url, host, status in (
         (front.url("/hub/headers"), "localhost", 200),
         (front.url("/user/gone/"), "localhost", 503),
+        (front.url(f"/user/gone/{static}"), "localhost", 200),
         (front.url("/", "http"), "localhost", 308),
         (front.url("/"), "evil.example.org", 421),
     ):
