@@ -141,8 +141,9 @@ def test_a_token_is_made_works_and_is_revoked(stack: RunningStack, visit: Visit,
     request = page.get_by_role("button", name=say("Request a token"))
     expires = page.get_by_label(say("It expires in:"))
     visitor.expect_good_page(note, expires, request)
-    note.fill("<b>script</b>")
-    expires.select_option(label=say("1 Day"))
+    note.fill(f"<b>{language}</b>")
+    for option in ("1 Day", "Never"):
+        expires.select_option(label=say(option))
     request.click()
     token = page.locator("#token-result")
     visitor.expect_in_sight(token)
@@ -151,10 +152,10 @@ def test_a_token_is_made_works_and_is_revoked(stack: RunningStack, visit: Visit,
     assert hub.get(f"{visitor.url}/hub/api/user", headers=headers, timeout=30).json()["name"] == stack.admin
 
     page.reload()
-    row = page.get_by_role("row").filter(has_text="<b>script</b>")
+    row = page.get_by_role("row").filter(has_text=f"<b>{language}</b>")
     row.get_by_text(say("Permissions")).click()
     visitor.expect_good_page()
-    expect(row).to_contain_text(f"{say('Last used:')} {say('never')}")
+    expect(row).to_contain_text(f"{say('Expires:')} {say('Never')}")
     row.get_by_role("button", name=say("Revoke")).click()
     expect(row).to_have_count(0)
     assert hub.get(f"{visitor.url}/hub/api/user", headers=headers, timeout=30).status_code == 403
