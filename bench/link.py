@@ -5,9 +5,11 @@ connection waits a round trip for its handshake. Slow start and packet loss are 
 """
 
 import asyncio
+import socket
 import sys
 
 CHUNK = 4096  # bytes; small, so that connections share the line fairly
+QUEUE = 65536  # bytes that the line's sending end takes before it can deliver them, as a router does
 
 
 class Line:
@@ -46,7 +48,11 @@ async def relay(port: int, target: int, megabits: float, round_trip: float) -> N
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(round_trip)
-        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", target)
+        sender = socket.socket()
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, QUEUE)
+        sender.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sender, ("127.0.0.1", target))
+        to_reader, to_writer = await asyncio.open_connection(sock=sender, limit=CHUNK)
         await asyncio.gather(up.carry(reader, to_writer), down.carry(to_reader, writer))
 
     server = await asyncio.start_server(connection, "127.0.0.1", port)
