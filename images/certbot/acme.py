@@ -23,9 +23,11 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 HOME = Path("/var/lib/acme")
 STATUS, ACTIVE, WEBROOT = HOME / "status.json", HOME / "active", HOME / "webroot"
@@ -40,11 +42,13 @@ CERTIFICATES_PER_WEEK = 4
 PAUSES = (10 * MINUTE, 20 * MINUTE, 40 * MINUTE, HOUR)  # after the first failure, the second, ...
 USUAL_PAUSE = 12 * HOUR  # what Let's Encrypt asks for: twice a day, at a random minute
 
+Status = dict[str, Any]  # what status.json holds
+
 
 class Certificate:
     """What certbot is asked for."""
 
-    def __init__(self, environment):
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self.names = [environment["DOMAIN"], *filter(None, environment.get("DOMAIN_ALIASES", "").split(","))]
         self.email = environment.get("ACME_EMAIL", "")
         self.server = environment.get("ACME_SERVER", "")
@@ -57,11 +61,11 @@ class Certificate:
         self.live = self.folder / "live" / self.names[0]
 
     @property
-    def request(self):
+    def request(self) -> dict[str, str | list[str]]:
         """Tells one wish from another, in status.json."""
         return {"authority": self.authority, "names": self.names}
 
-    def command(self):
+    def command(self) -> list[str]:
         """certbot's argument list for a new certificate."""
         server = ["--server", self.server] if self.server else ["--staging"] if self.staging else []
         account = ["--email", self.email] if self.email else ["--register-unsafely-without-email"]
@@ -72,13 +76,14 @@ class Certificate:
             "--force-renewal", *server, *account, *names,
         ]  # fmt: skip
 
-    def valid(self):
-        """When the certificate at hand begins and ends, seconds since the epoch; None if there is none."""
+    def valid(self) -> tuple[float, float]:
+        """When the certificate at hand begins and ends, seconds since the epoch; ValueError if there is none."""
         shown = self._openssl("x509", "fullchain.pem", "-noout", "-dates", "-dateopt", "iso_8601")
         dates = re.findall(r"=(.*)Z$", shown, flags=re.MULTILINE)
-        return tuple(datetime.fromisoformat(f"{date}+00:00").timestamp() for date in dates) or None
+        begins, ends = (datetime.fromisoformat(f"{date}+00:00").timestamp() for date in dates)
+        return begins, ends
 
-    def is_due(self):
+    def is_due(self) -> bool:
         """Whether it is time for a new certificate.
 
         As certbot 4 is documented to do it: when a third of its time is left, or half of a short time. (Debian's takes
@@ -90,19 +95,20 @@ class Certificate:
         begins, ends = self.valid()
         return ends - time.time() < (ends - begins) / (2 if ends - begins < 10 * DAY else 3)
 
-    def is_whole(self):
+    def is_whole(self) -> bool:
         """Whether certbot's settings, the certificate and the key are there and belong together."""
         of_certificate = self._openssl("x509", "fullchain.pem", "-noout", "-pubkey")
         settings = self.folder / "renewal" / f"{self.names[0]}.conf"
         same = bool(of_certificate) and of_certificate == self._openssl("pkey", "privkey.pem", "-pubout")
         return same and settings.exists() and settings.stat().st_size > 0
 
-    def _openssl(self, command, file, *options):
+    def _openssl(self, command: str, file: str, *options: str) -> str:
         """What openssl says about a file of the certificate; nothing if it cannot read it."""
-        arguments = ["openssl", command, "-in", self.live / file, *options]
-        return subprocess.run(arguments, capture_output=True, text=True, check=False).stdout
+        arguments = ["openssl", command, "-in", str(self.live / file), *options]
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        return done.stdout
 
-    def clear_wreckage(self):
+    def clear_wreckage(self) -> None:
         """Remove what a certbot that was killed has left half-made, over which it would stumble for ever."""
         if not self.is_whole():
             (self.folder / "renewal" / f"{self.names[0]}.conf").unlink(missing_ok=True)
@@ -111,14 +117,14 @@ class Certificate:
 
 
 @contextmanager
-def locked():
+def locked() -> Iterator[None]:
     """One attempt at a time."""
     with (HOME / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def read_status():
+def read_status() -> Status:
     """The last attempt; nothing is known if there was none or the file is damaged."""
     try:
         status = json.loads(STATUS.read_text())
@@ -127,28 +133,29 @@ def read_status():
         return {}
 
 
-def write_status(status):
+def write_status(status: Status) -> None:
+    """Replace the file whole."""
     temporary = STATUS.with_suffix(".tmp")
     temporary.write_text(json.dumps(status, indent=2) + "\n")
     temporary.replace(STATUS)
 
 
-def since(status, key, seconds):
+def since(status: Status, key: str, seconds: float) -> list[float]:
     """The times in this list of the status that are not longer ago."""
     return [moment for moment in status.get(key, []) if moment > time.time() - seconds]
 
 
-def seconds_left(certificate, status):
+def seconds_left(certificate: Certificate, status: Status) -> float:
     """How long to wait until the next attempt; 0 if it is due."""
     failures = since(status, "failures", HOUR)
     if len(failures) >= FAILURES_PER_HOUR:
         return failures[0] + HOUR - time.time()
     if status.get("request") != certificate.request:
         return 0
-    return max(0, status["next"] - time.time())
+    return max(0.0, float(status["next"]) - time.time())
 
 
-def attempt(certificate, *, force=False):
+def attempt(certificate: Certificate, *, force: bool = False) -> Status:
     """Get a certificate if it is time for one. The status, which is written down. Whoever calls holds the lock."""
     began, status = time.time(), read_status()
     again = status.get("request") == certificate.request
@@ -184,7 +191,7 @@ def attempt(certificate, *, force=False):
     return status
 
 
-def ask(certificate):
+def ask(certificate: Certificate) -> str:
     """Call certbot once, and return why it failed; nothing if it did not."""
     certificate.clear_wreckage()
     done = subprocess.run(
@@ -195,7 +202,7 @@ def ask(certificate):
     return reason(done.stdout) if done.returncode else ""
 
 
-def publish(certificate):
+def publish(certificate: Certificate) -> None:
     """Let nginx find the certificate."""
     temporary = ACTIVE.with_suffix(".tmp")
     temporary.unlink(missing_ok=True)
@@ -203,21 +210,21 @@ def publish(certificate):
     temporary.replace(ACTIVE)
 
 
-def reason(output):
+def reason(output: str) -> str:
     """What certbot's output says about a failure, in one line: the authority's own words, if there are any."""
     details = re.findall(r"^ *Domain: (.+)\n *Type: .+\n *Detail: (.+(?:\n(?! *(?:Domain|Hint)|$).+)*)", output, re.M)
     if details:
         return "; ".join(f"{name}: {' '.join(detail.split())}" for name, detail in details)
-    if details := unfinished():
-        return "; ".join(f"{name}: {detail}" for name, detail in details.items())
+    if unchecked := unfinished():
+        return "; ".join(f"{name}: {detail}" for name, detail in unchecked.items())
     ignored = re.compile("Saving debug|Account reg|Requesting a|Renewing|An unexpected|Ask for|See the|^[- ]*$")
     lines = [line for line in output.splitlines() if not ignored.search(line)]
     return " ".join(lines[-3:]) or "certbot failed and did not say why"
 
 
-def unfinished():
+def unfinished() -> dict[str, str]:
     """Why names are not certified yet, from certbot's log: step-ca, for one, never calls a check failed."""
-    details = {}
+    details: dict[str, str] = {}
     for line in LOG.read_text(errors="replace").splitlines() if LOG.exists() else []:
         if line.startswith('{"identifier"'):
             found = json.loads(line)
@@ -227,7 +234,7 @@ def unfinished():
     return details
 
 
-def refusal(status):
+def refusal(status: Status) -> str:
     """Why one should not try by hand just now; empty if one may."""
     if len(since(status, "failures", HOUR)) > FAILURES_PER_HOUR:
         return "it failed too often within an hour: the authority would refuse for longer"
@@ -236,7 +243,7 @@ def refusal(status):
     return ""
 
 
-def renew(certificate, *, force):
+def renew(certificate: Certificate, *, force: bool) -> None:
     """Try now, because somebody has asked for it."""
     with locked():
         status = read_status()
@@ -247,7 +254,7 @@ def renew(certificate, *, force):
     print(json.dumps(status))
 
 
-def go_on(certificate):
+def go_on(certificate: Certificate) -> None:
     """Try whenever it is due."""
     while True:
         with locked():
@@ -258,7 +265,7 @@ def go_on(certificate):
         time.sleep(POLL)
 
 
-def main():
+def main() -> None:
     os.umask(0o022)  # nginx's workers read webroot/; certbot itself keeps its keys to root
     WEBROOT.mkdir(parents=True, exist_ok=True)
     certificate = Certificate(os.environ)
