@@ -12,13 +12,13 @@ import re
 import shutil
 import sys
 from fnmatch import fnmatch
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 HASHED = re.compile(r"(?:^|\.)[0-9a-f]{16,20}\.\w+$")  # webpack's [contenthash]
 SHARE = Path(sys.prefix, "share")
 # Read by nobody who looks at a page.
-UNREAD = re.compile(r"\.(map|LICENSE\.txt|eot|ttf|woff)$")
+UNREAD = re.compile(r"\.(map|LICENSE\.txt|eot|ttf)$")
 
 
 def copy(source: Path, destination: Path) -> None:
@@ -51,16 +51,26 @@ def collect_sage(destination: Path) -> None:
 
 
 def collect_translations(destination: Path) -> None:
-    """What JupyterLab's server answers for each language of the image, as a file called after the language."""
+    """What JupyterLab's server answers for each language of the image, as a file called after the language.
+
+    Without the translations of extensions that the image has not: they are a third, and browsers keep none of it.
+    """
     import json
 
     from jupyterlab_server.translation_utils import get_language_pack, get_language_packs
 
+    installed = {canonical(distribution.name) for distribution in distributions()}
     destination.mkdir(parents=True)
     for language in get_language_packs()[0]:
         data, message = get_language_pack(language)
+        data = {domain: texts for domain, texts in data.items() if canonical(domain) in installed}
         if data and not message:
             (destination / language).write_text(json.dumps({"data": data, "message": message}))
+
+
+def canonical(name: str) -> str:
+    """A package's name, or a domain of translations, however it is written."""
+    return name.lower().replace("-", "_")
 
 
 def write_prefetch(lab: Path, destination: Path) -> None:
