@@ -69,11 +69,14 @@ def browser(stack: RunningStack) -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def shut_down(stack: RunningStack, browser: Browser) -> Iterator[None]:
-    """No test takes memory from the next one."""
+    """No test takes memory from the next one, whose kernels are forked again: the server has seen that what forks them
+    has ended, or it would ask that for the next one and start a kernel of its own.
+    """
     yield
     for kernel in browser.api("GET", "/api/kernels").json():
         browser.api("DELETE", f"/api/kernels/{kernel['id']}")
-    docker("exec", stack.container("greedy"), "sh", "-c", "pkill -x sage-prefork; true")
+    end = "pkill -x sage-prefork; while pgrep -x sage-prefork; do sleep 0.1; done"
+    docker("exec", stack.container("greedy"), "timeout", "60", "sh", "-c", end)
 
 
 def memory(browser: Browser) -> dict[str, Any]:
