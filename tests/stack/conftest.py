@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from front import Front, running_front
 from login_support import TOKEN_LIFETIME, Browse, OAuthBrowser, newcomers
 
 from tests import logins
@@ -25,6 +26,20 @@ def nginx_image() -> Iterator[str]:
     docker("build", "--quiet", "--target", "nginx", "--tag", image, IMAGES)
     yield image
     docker("image", "rm", image)
+
+
+@pytest.fixture(scope="module")
+def shared_front(nginx_image: str) -> Iterator[Front]:
+    """A lone nginx, which the tests of a module share."""
+    with running_front(nginx_image) as front:
+        yield front
+
+
+@pytest.fixture
+def front(shared_front: Front) -> Front:
+    """The same without routes."""
+    shared_front.clear()
+    return shared_front
 
 
 @pytest.fixture(scope="session")

@@ -2,29 +2,15 @@
 
 import asyncio
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from front import TOKEN, Front, running_front
+from front import TOKEN, Front
 from jupyterhub.proxy import ConfigurableHTTPProxy
 
 from tests.conftest import docker
 
 TARGET = "http://bob.invalid:8888"
-
-
-@pytest.fixture(scope="module")
-def shared_front(nginx_image: str) -> Iterator[Front]:
-    with running_front(nginx_image) as front:
-        yield front
-
-
-@pytest.fixture
-def front(shared_front: Front) -> Front:
-    """A front without routes."""
-    shared_front.clear()
-    return shared_front
 
 
 def test_a_route_is_added_read_replaced_and_deleted(front: Front) -> None:

@@ -23,13 +23,12 @@ cli_spec    HTTPS, redirect to it                                      test_fron
 """
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPResponse
 
 import pytest
 import websocket
-from front import Front, running_front
+from front import Front
 
 from tests.stack.upstream import Upstream
 
@@ -40,21 +39,8 @@ AGO = "2020-01-01T00:00:00.000Z"
 
 
 @pytest.fixture(scope="module")
-def shared_front(nginx_image: str) -> Iterator[Front]:
-    with running_front(nginx_image) as front:
-        yield front
-
-
-@pytest.fixture(scope="module")
 def server(shared_front: Front) -> Upstream:
     return shared_front.upstream("server")
-
-
-@pytest.fixture
-def front(shared_front: Front) -> Front:
-    """A front without routes."""
-    shared_front.clear()
-    return shared_front
 
 
 def add_all(front: Front, server: Upstream, *paths: str) -> None:

@@ -1,7 +1,6 @@
 """A server that does not answer: the user sees the hub's page, or nginx's own, and never the bare page of nginx."""
 
 import json
-from collections.abc import Iterator
 from http.client import HTTPResponse
 
 import pytest
@@ -14,12 +13,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 ASKED = "/user/bob/lab/tree/a%20b&c.ipynb"
-
-
-@pytest.fixture(scope="module")
-def front(nginx_image: str) -> Iterator[Front]:
-    with running_front(nginx_image) as front:
-        yield front
 
 
 @pytest.fixture

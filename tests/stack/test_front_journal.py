@@ -34,13 +34,6 @@ def shared_front(nginx_image: str) -> Iterator[Front]:
         yield front.start()
 
 
-@pytest.fixture
-def front(shared_front: Front) -> Front:
-    """A front without routes."""
-    shared_front.clear()
-    return shared_front
-
-
 @pytest.mark.parametrize("signal", ["TERM", "KILL"])
 def test_a_restart_or_a_crash_of_nginx_keeps_the_routes(front: Front, signal: str) -> None:
     front.add("/", "http://hub.invalid:8081", hub=True)

@@ -2,23 +2,21 @@
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 from front import ROUTES_FILE, Front, running_front
 
 from tests.stack.upstream import WAIT, Upstream
 
-HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 LONG_AGO = "2020-01-01T00:00:00.000Z"
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 
 
 @pytest.fixture(scope="module")
-def front(nginx_image: str) -> Iterator[Front]:
-    with running_front(nginx_image) as front:
-        yield front
+def front(shared_front: Front) -> Front:
+    """Its routes last as long as the module's servers."""
+    return shared_front
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from front import Front, running_front
+from front import Front
 
 from tests.stack.upstream import MEGABYTE, WAIT, Upstream
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-
-
-@pytest.fixture(scope="module")
-def front(nginx_image: str) -> Iterator[Front]:
-    with running_front(nginx_image) as front:
-        yield front
 
 
 @pytest.fixture
