@@ -1,62 +1,44 @@
 """Two stacks of the same images, side by side: ours, and the usual chain of nginx and configurable-http-proxy."""
 
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from stackgen import envfile
 from stackgen.engine import Engine
-from stackgen.front import FrontDoor
-from stackgen.hubapi import Hub
-from stackgen.settings import Settings
+from stackgen.smoke import Browser
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.conftest import docker, free_ports, remove, stackgen
+from tests.conftest import RunningStack, docker, free_ports, remove, stackgen
+from tests.providers import Authority
 
+HOUR = 3600  # seconds
 CHAIN = Path(__file__).with_name("chain")
 USER, PASSWORD = "bench", "a password of the benchmark"
 
 
-@dataclass
-class Side:
-    """A running stack with one user."""
-
-    name: str
-    directory: Path
-
-    @property
-    def settings(self) -> Settings:
-        return Settings(envfile.read(self.directory / ".env"))
-
-    @property
-    def certificate(self) -> str:
-        """What its nginx shows, PEM."""
-        return (self.directory / "certificate.pem").read_text()
-
-    @property
-    def hub(self) -> Hub:
-        return Hub(FrontDoor(self.settings, self.certificate), self.settings["HUB_API_TOKEN"])
+class Side(RunningStack):
+    """A running stack with one user, whom it has in the place of an admin."""
 
     @property
     def nginx(self) -> str:
+        """Its container."""
         return f"{self.name}-nginx-1"
 
-    def start_server(self) -> None:
-        """Start the user's server, and wait for it."""
-        session, url = FrontDoor(self.settings, self.certificate).session(), self.settings.url
-        session.headers["Authorization"] = f"token {self.settings['HUB_API_TOKEN']}"
-        session.post(f"{url}hub/api/users/{USER}/server", timeout=120).raise_for_status()
-        end = time.monotonic() + 120
-        while not session.get(f"{url}hub/api/users/{USER}", timeout=120).json()["server"]:
-            if time.monotonic() > end:
-                sys.exit(f"the server of {self.name} does not start")
-            time.sleep(0.5)
+    @property
+    def certificate(self) -> str:
+        """What nginx shows, PEM."""
+        return (self.directory.parent / "localhost/leaf.pem").read_text()
+
+    def start_server(self) -> str:
+        """Start the user's server, and wait for it; a token of the user."""
+        token = self.hub.new_token(USER, HOUR)
+        browser = Browser(self.front, USER)
+        browser.use_token(token)
+        browser.start_server()
+        return token
 
     def address(self, service: str, network: str = "backend") -> str:
         """Of a service's container on one of the stack's networks."""
@@ -64,43 +46,31 @@ class Side:
         return docker("inspect", "--format", form, f"{self.name}-{service}-1")
 
 
-def _certificate(directory: Path) -> None:
-    """A certificate of the benchmark's own for localhost, which its browser trusts."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "9",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-         "-keyout", "privkey.pem", "-out", "fullchain.pem"],
-        cwd=directory, check=True, capture_output=True,
-    )  # fmt: skip
-
-
 @contextmanager
 def side(name: str, *, chain: bool) -> Iterator[Side]:
     """Bring a stack up and take it away afterwards."""
     directory = Path(tempfile.mkdtemp(prefix="stackgen-bench-")) / name
+    pair = Authority(directory.parent).leaf("localhost")
     http, https = free_ports(2)
     values = {
         "STACK_NAME": name, "VOLUME_PREFIX": f"{name}-user-", "BIND_ADDRESS": "127.0.0.1", "HTTP_PORT": http,
-        "HTTPS_PORT": https, "TLS": "files", "TLS_CERT": directory.parent / "fullchain.pem",
-        "TLS_KEY": directory.parent / "privkey.pem",
+        "HTTPS_PORT": https, "TLS": "files", "TLS_CERT": pair / "leaf.pem", "TLS_KEY": pair / "leaf.key",
     }  # fmt: skip
-    _certificate(directory.parent)
     assignments = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
     done = stackgen("init", directory, "--admin", "ada", *assignments)
     if done.returncode:
         sys.exit(done.stderr)
-    shutil.copy(directory.parent / "fullchain.pem", directory / "certificate.pem")
     if chain:
         shutil.copytree(CHAIN, directory / "chain")
-        for file in ("fullchain.pem", "privkey.pem"):
-            shutil.copy(directory.parent / file, directory / "chain")
+        for source, file in {"leaf.pem": "fullchain.pem", "leaf.key": "privkey.pem"}.items():
+            shutil.copy(pair / source, directory / "chain" / file)
         shutil.move(directory / "chain/compose.override.yaml", directory / "compose.override.yaml")
         shutil.move(directory / "chain/hub.py", directory / "hub/config.d/chain.py")
     try:
         done = stackgen("up", "-C", directory)
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
-        made = Side(name, directory)
+        made = Side(directory, USER, PASSWORD)
         made.hub.set_password(USER, PASSWORD)
         yield made
     finally:

@@ -35,23 +35,28 @@ FLAGS = [
 FAILED = pytest.StashKey[bool]()
 
 
-@pytest.fixture(scope="session")
-def browser(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium in nginx's network namespace, where the published ports lead to the ports behind them.
+def chromium_inside(container: str, folder: Path) -> Path:
+    """A command, written into the folder, that starts Chromium in the network namespace of a container.
 
     In the machine's own namespace every container that starts or stops, anywhere on the machine, changes the list of
     its addresses, and Chromium then aborts all requests under way (ERR_NETWORK_CHANGED). A user's computer does not.
 
     There Docker's own name server answers, so identity providers on the stack's network are found by their names.
     """
-    process = docker("inspect", "--format", "{{.State.Pid}}", f"{stack.name}-nginx-1")
-    folder = tmp_path_factory.mktemp("browser")
+    process = docker("inspect", "--format", "{{.State.Pid}}", container)
     names, command = folder / "resolv.conf", folder / "chromium"
     names.write_text("nameserver 127.0.0.11\n")
     inside = f'mount --bind {shlex.quote(str(names))} /etc/resolv.conf && exec {CHROMIUM} "$@"'
     namespaces = ["nsenter", f"--net=/proc/{process}/ns/net", "unshare", "--mount", "sh", "-c", inside, "chromium"]
     command.write_text(f'#!/bin/sh\nexec {shlex.join(namespaces)} "$@"\n')
     command.chmod(0o755)
+    return command
+
+
+@pytest.fixture(scope="session")
+def browser(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium in nginx's network namespace, where the published ports lead to the ports behind them."""
+    command = chromium_inside(f"{stack.name}-nginx-1", tmp_path_factory.mktemp("browser"))
     domain, http, https = (stack.settings[key] for key in ("DOMAIN", "HTTP_PORT", "HTTPS_PORT"))
     ports = f"--host-resolver-rules=MAP {domain}:{http} 127.0.0.1:80,MAP {domain}:{https} 127.0.0.1:443"
     expect.set_options(timeout=TIMEOUT)
