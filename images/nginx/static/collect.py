@@ -17,8 +17,7 @@ from pathlib import Path
 
 HASHED = re.compile(r"(?:^|\.)[0-9a-f]{16,20}\.\w+$")  # webpack's [contenthash]
 SHARE = Path(sys.prefix, "share")
-# Read by nobody who looks at a page.
-UNREAD = re.compile(r"\.(map|LICENSE\.txt|eot|ttf)$")
+OLD_FONTS = (".eot", ".ttf")  # for browsers that do not know WOFF
 
 
 def copy(source: Path, destination: Path) -> None:
@@ -39,7 +38,7 @@ def collect_sage(destination: Path) -> None:
         (SHARE / "jupyter/labextensions", "lab/extensions"),
     ):
         for path in source.rglob("*"):
-            if path.is_file() and HASHED.search(path.name) and not UNREAD.search(path.name):
+            if path.is_file() and HASHED.search(path.name) and path.suffix not in OLD_FONTS:
                 copy(path, lab / folder / path.relative_to(source))
     where = {name: lab / url.lstrip("/") for name, url in urls().items()}
     for path in THEMES.rglob("*.css"):
@@ -102,7 +101,7 @@ def collect_hub(destination: Path) -> None:
     for name in sorted(named | scripts):
         # pages name scripts without their suffix where requirejs loads them
         source = next((path for path in (static / name, static / f"{name}.js") if path.is_file()), None)
-        if source and not UNREAD.search(source.name):
+        if source:
             path = source.relative_to(static)
             # https://www.tornadoweb.org/en/stable/web.html#tornado.web.StaticFileHandler.get_content_version
             copy(source, hub / hashlib.sha512(source.read_bytes()).hexdigest() / path)
