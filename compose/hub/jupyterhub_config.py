@@ -32,8 +32,6 @@ c.JupyterHub.cleanup_proxy = False
 # nginx answers configurable-http-proxy's REST API (token in CONFIGPROXY_AUTH_TOKEN), so the stock class drives it.
 c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.api_url = "http://proxy-api:8001"
-# Names the hub's scripts in URLs: by default the time of its start, and browsers would load them again after each.
-c.JupyterHub.tornado_settings = {"version_hash": version("jupyterhub")}
 # Also how often routes are compared with what nginx holds, in seconds.
 c.JupyterHub.last_activity_interval = 60
 
@@ -47,7 +45,11 @@ c.Authenticator.admin_users = set(Path(__file__).with_name("admins").read_text()
 # --- Pages ----------------------------------------------------------------------------------------------------------
 c.JupyterHub.template_paths = [str(TEMPLATES)]
 c.JupyterHub.jinja_environment_options = {"extensions": [Site]}  # title, logo, announcement, translations
-c.JupyterHub.tornado_settings["transforms"] = [ByLanguage]  # English or Chinese, by the browser's language
+c.JupyterHub.tornado_settings = {
+    "transforms": [ByLanguage],  # English or Chinese, by the browser's language
+    # What the URLs of the hub's scripts end in: by default the time of its start, after which browsers load all anew.
+    "version_hash": version("jupyterhub"),
+}
 if logo():
     c.JupyterHub.logo_file = str(logo())
 
