@@ -38,6 +38,11 @@ def once(directory: Path, service: str, *command: str) -> list[str]:
     return argv(directory, "run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull", service, *command)
 
 
+def inside(directory: Path, service: str, *command: str) -> list[str]:
+    """Run a command in the running container of a service."""
+    return argv(directory, "exec", "--no-TTY", service, *command)
+
+
 def run(
     arguments: list[str], *, stdin: str | None = None, capture: bool = False, check: bool = True, stdout: bool = False
 ) -> subprocess.CompletedProcess[str]:

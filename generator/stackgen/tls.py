@@ -154,7 +154,7 @@ def _inside(stack: Stack, engine: Engine, service: str, *command: str, stdin: st
     container = engine.services(stack.settings["STACK_NAME"]).get(service)
     if not container or container.state != "running":
         raise StackgenError(f"the service {service} is not running", "start it: stackgen up")
-    arguments = compose.argv(stack.directory, "exec", "--no-TTY", service, *command)
+    arguments = compose.inside(stack.directory, service, *command)
     done = compose.run(arguments, stdin=stdin, capture=True, check=False)
     if done.returncode != 0:
         own = re.search(r"^error: (.*)\nhint: (.*)", done.stderr, re.MULTILINE | re.DOTALL)
