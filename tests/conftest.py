@@ -19,7 +19,8 @@ from stackgen import compose, envfile, names
 from stackgen.engine import Engine
 from stackgen.front import FrontDoor
 from stackgen.hubapi import Hub
-from stackgen.settings import BY_KEY, Settings
+from stackgen.settings import Settings
+from stackgen.settings_table import BY_KEY
 
 STACKGEN = str(Path(sys.executable).with_name("stackgen"))
 

@@ -13,6 +13,7 @@ from stackgen.cli_announce import announcement
 from stackgen.cli_options import HERE, Directory, Json
 from stackgen.cli_tls import tls
 from stackgen.cli_users import users
+from stackgen.cli_volumes import volumes
 
 app = typer.Typer(
     name="stackgen",
@@ -26,6 +27,7 @@ app.add_typer(admins)
 app.add_typer(announcement)
 app.add_typer(users, name="users")
 app.add_typer(tls, name="tls")
+app.add_typer(volumes, name="volumes")
 
 
 def main() -> None:
@@ -254,24 +256,6 @@ def smoke(
     result(f"\n{proving.CODE}\n{proof.result}")
 
 
-@app.command()
-def volumes(directory: Directory = HERE, as_json: Json = False) -> None:
-    """List the users' volumes: owner, size, last use, and whether a server runs on it."""
-    from stackgen import volumes as listing
-    from stackgen.engine import Engine
-    from stackgen.output import result, say, table
-    from stackgen.stack import Stack
-
-    settings, engine = Stack.at(directory).settings, Engine()
-    found = listing.user_volumes(settings, engine, listing.known_users(settings, engine))
-    if as_json:
-        result(json.dumps([volume.data() for volume in found], indent=2, ensure_ascii=False))
-    elif found:
-        result(table(listing.HEADER, [volume.row() for volume in found]))
-    else:
-        say("no user has a volume yet")
-
-
 @app.command("base-image")
 def base_image(
     directory: Directory = HERE,
@@ -284,7 +268,7 @@ def base_image(
     from stackgen import base_image as base
     from stackgen.machine import check_docker
     from stackgen.output import say
-    from stackgen.settings import BY_KEY
+    from stackgen.settings_table import BY_KEY
     from stackgen.stack import Stack
 
     stack = Stack(directory.resolve())

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from stackgen import process
-from stackgen.settings import BY_KEY
+from stackgen.settings_table import BY_KEY
 
 
 def argv(directory: Path, *arguments: str) -> list[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from stackgen import envfile
 from stackgen.errors import SETTINGS, USAGE, Problem, StackgenError
 from stackgen.logins import LOGINS, lets_anyone_in, needed
-from stackgen.settings import BY_KEY, TABLE, Setting, Settings, invalid_values, unknown_keys, with_defaults
+from stackgen.settings import Settings, invalid_values, unknown_keys, with_defaults
+from stackgen.settings_table import BY_KEY, TABLE, Setting
 from stackgen.stack import Stack
 
 ENV_HEADER = """\

@@ -243,7 +243,7 @@ def remove_people(
     for name in checked:
         known = remove(settings, engine, hub, name, volume=volume)
         if not known and not (volume and volumes[name]):
-            missing.append(Problem(f"there is no user {name}", "see: stackgen users list, stackgen volumes"))
+            missing.append(Problem(f"there is no user {name}", "see: stackgen users list, stackgen volumes list"))
         elif not volumes[name]:
             say(f"{name} is removed; there was no volume")
         elif volume:

@@ -4,7 +4,7 @@ Tests keep these files current.
 """
 
 from stackgen.logins import LOGINS
-from stackgen.settings import TABLE, Setting
+from stackgen.settings_table import TABLE, Setting
 
 
 def env_example() -> str:

@@ -9,7 +9,8 @@ from pathlib import Path, PurePath
 
 from stackgen import names
 from stackgen.reference import env_example
-from stackgen.settings import BY_KEY, Settings
+from stackgen.settings import Settings
+from stackgen.settings_table import BY_KEY
 
 # Written once and then the operator's: never changed, never brought back.
 ONCE = ("hub/config.d/", "nginx/conf.d/", "images/ca/", "compose.override.yaml")

@@ -159,19 +159,19 @@ def test_a_volume_of_an_older_deployment_is_taken_over_as_it_is(stack: RunningSt
     docker("run", "--rm", "-v", f"{volume}:/home/sage/notebooks", image, "sh", "-c", "echo old > thesis.ipynb.txt")
     with working(stack, "veteran") as browser:
         assert read(browser, "thesis.ipynb.txt") == "old\n"
-    listed = json.loads(stackgen("volumes", "--json", "-C", stack.directory).stdout)
+    listed = json.loads(stackgen("volumes", "list", "--json", "-C", stack.directory).stdout)
     assert "veteran" in [item["owner"] for item in listed]
 
 
 def test_volumes_tells_owner_size_last_use_and_server(stack: RunningStack) -> None:
     with working(stack, "林涛") as browser:
         write(browser, "big.txt", "x" * 3_000_000)
-        listed = json.loads(stackgen("volumes", "--json", "-C", stack.directory).stdout)
+        listed = json.loads(stackgen("volumes", "list", "--json", "-C", stack.directory).stdout)
         mine = next(item for item in listed if item["owner"] == "林涛")
         assert mine["running"] is True
         assert mine["size"] >= 3_000_000
         assert mine["last_use"].startswith("20")
-        shown = stackgen("volumes", "-C", stack.directory).stdout
+        shown = stackgen("volumes", "list", "-C", stack.directory).stdout
         assert any("林涛" in line and "3.0 MB" in line and "running" in line for line in shown.splitlines())
 
 

@@ -28,9 +28,9 @@ COMMANDS = {
     "remove-admin": {"--dir"},
     "admins": {"--dir", "--json"},
     "announce": {"--dir", "--clear"},
-    "volumes": {"--dir", "--json"},
     "base-image": {"--dir", "--image", "--mirror", "--pull", "--force"},
     "users": set(),
+    "volumes": set(),
 }
 OF_USERS = {
     "users list": {"--dir", "--json"},
@@ -43,7 +43,10 @@ OF_USERS = {
     "users export": {"--dir"},
     "users alias": {"--dir", "--list", "--remove", "--json"},
 }
-OPTIONS: dict[str, set[str]] = COMMANDS | OF_USERS
+OF_VOLUMES = {
+    "volumes list": {"--dir", "--json"},
+}
+OPTIONS: dict[str, set[str]] = COMMANDS | OF_USERS | OF_VOLUMES
 ARGUMENTS = {
     "add-admin": ["ada"], "remove-admin": ["ada"], "users add": ["bob"], "users remove": ["bob"],
     "users passwd": ["bob"], "users allow": ["bob"], "users block": ["bob"], "users import": ["class.csv"],
@@ -65,8 +68,9 @@ def test_help_lists_every_command_and_only_those() -> None:
     assert set(COMMANDS) <= set(listed)
     assert all(stackgen(command, "--help").returncode == 0 for command in set(listed) - set(COMMANDS))
     assert {"--version", "--verbose", "-v"} <= words_of(done.stdout)
-    listed = re.findall(r"^  ([a-z-]+)  ", stackgen("users", "--help").stdout.partition("Commands:")[2], re.MULTILINE)
-    assert {f"users {command}" for command in listed} == set(OF_USERS)
+    for group, commands in (("users", OF_USERS), ("volumes", OF_VOLUMES)):
+        shown = stackgen(group, "--help").stdout.partition("Commands:")[2]
+        assert {f"{group} {command}" for command in re.findall(r"^  ([a-z-]+)  ", shown, re.MULTILINE)} == set(commands)
 
 
 @pytest.mark.parametrize("command", OPTIONS)

@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 from stackgen.cli import app
-from stackgen.settings import BY_KEY
+from stackgen.settings_table import BY_KEY
 
 CHECKOUT = Path(__file__).parents[2]
 PAGES = sorted([*CHECKOUT.glob("README*.md"), *CHECKOUT.glob("docs/*.md"), *CHECKOUT.glob("compose/**/README.md")])

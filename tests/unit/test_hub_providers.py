@@ -18,7 +18,7 @@ from traitlets.config import Config
 from unit_support import LOGGED_IN, ROOT, settings
 
 from stackgen.logins import LOGINS
-from stackgen.settings import BY_KEY
+from stackgen.settings_table import BY_KEY
 
 sys.path.append(str(ROOT / "images/hub/piculatorauthenticator/tests"))
 

@@ -14,7 +14,8 @@ from unit_support import clean_environment, contents, init, problems
 
 from stackgen import envfile
 from stackgen.errors import SETTINGS, USAGE
-from stackgen.settings import TABLE, Settings
+from stackgen.settings import Settings
+from stackgen.settings_table import TABLE
 from tests.conftest import STACKGEN, stackgen
 
 TOKENS = {"PROXY_TOKEN", "HUB_API_TOKEN", "CRYPT_KEY"}

@@ -10,7 +10,7 @@ from unit_support import LOGGED_IN, problems
 from stackgen import envfile
 from stackgen.errors import SETTINGS, USAGE
 from stackgen.logins import LOGINS
-from stackgen.settings import BY_KEY, TABLE
+from stackgen.settings_table import BY_KEY, TABLE
 from tests.conftest import stackgen
 
 COMMON = [("Domain", "localhost"), ("Language", "en"), ("TLS mode", "self-signed"), ("Login method", "accounts")]

@@ -16,7 +16,8 @@ from stackgen.errors import SETTINGS, StackgenError
 from stackgen.logins import LOGINS
 from stackgen.reference import logins_table
 from stackgen.render import render
-from stackgen.settings import BY_KEY, Settings
+from stackgen.settings import Settings
+from stackgen.settings_table import BY_KEY
 from tests.conftest import stackgen
 
 HERE = PurePath("/srv/stack")

@@ -21,7 +21,7 @@ from stackgen.errors import USAGE
 from stackgen.hubapi import Person
 from stackgen.logins import LOGINS
 from stackgen.roster import Entry
-from stackgen.settings import BY_KEY
+from stackgen.settings_table import BY_KEY
 
 
 def rows(text: str) -> list[list[str]]:

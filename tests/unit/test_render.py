@@ -26,7 +26,7 @@ from unit_support import (
 from stackgen import envfile
 from stackgen import render as rendering
 from stackgen.render import is_operators, render
-from stackgen.settings import BY_KEY, TABLE
+from stackgen.settings_table import BY_KEY, TABLE
 
 GOLDEN = Path(__file__).parent / "golden"
 CHOICES = {

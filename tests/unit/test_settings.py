@@ -15,7 +15,8 @@ from stackgen.checks import memory_bytes
 from stackgen.errors import SETTINGS, StackgenError
 from stackgen.reference import env_example, settings_page
 from stackgen.render import render
-from stackgen.settings import BY_KEY, TABLE, Settings
+from stackgen.settings import Settings
+from stackgen.settings_table import BY_KEY, TABLE
 from tests.conftest import stackgen
 
 

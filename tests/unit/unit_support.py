@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from stackgen import envfile
-from stackgen.settings import BY_KEY, Settings
+from stackgen.settings import Settings
+from stackgen.settings_table import BY_KEY
 from tests.conftest import stackgen
 
 ROOT = Path(__file__).parents[2]
