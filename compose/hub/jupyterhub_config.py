@@ -13,7 +13,7 @@ from stackgen_hub.languages import ByLanguage
 from stackgen_hub.logins import configure_login
 from stackgen_hub.offline import end_other_logins
 from stackgen_hub.pages import TEMPLATES
-from stackgen_hub.servers import before_start
+from stackgen_hub.servers import before_start, quota
 from stackgen_hub.site import Site, logo
 
 c = get_config()  # noqa: F821
@@ -84,8 +84,9 @@ c.Spawner.environment = {
     "JUPYTER_CONFIG_PATH": f"/opt/stackgen/language/{env['STACK_LANGUAGE']}",
     "STACKGEN_LANGUAGE": env["STACK_LANGUAGE"],
 }
-if env["PIP_INDEX_URL"]:
-    c.Spawner.environment["PIP_INDEX_URL"] = env["PIP_INDEX_URL"]
+for key, value in (("VOLUME_QUOTA", quota(env["VOLUME_QUOTA"])), ("PIP_INDEX_URL", env["PIP_INDEX_URL"])):
+    if value:
+        c.Spawner.environment[key] = value
 
 # --- Services: stackgen itself and the idle culler -------------------------------------------------------------------
 # stackgen makes admins, and JupyterHub lets nobody but an admin do that.

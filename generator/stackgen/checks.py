@@ -50,16 +50,21 @@ def separated(separator: str, part: Check) -> Check:
     return check
 
 
-def memory(value: str) -> None:
-    """An amount of memory that is enough for a user's server."""
+def size(value: str) -> None:
+    """A number of bytes, with a unit."""
     if not re.fullmatch(r"[1-9][0-9]{0,5}(\.[0-9]{1,2})?[KMGT]", value):
         raise ValueError("must be a number with a unit, K, M, G or T, such as 500M or 1.5G")
+
+
+def memory(value: str) -> None:
+    """An amount of memory that is enough for a user's server."""
+    size(value)
     if memory_bytes(value) < 128 * 1024**2:
         raise ValueError("must be at least 128M: JupyterLab alone needs about 100M")
 
 
 def memory_bytes(value: str) -> int:
-    """A memory setting in bytes; the units are powers of 1024, as JupyterHub reads them."""
+    """A setting with a unit in bytes; the units are powers of 1024, as JupyterHub reads them."""
     return int(float(value[:-1]) * 1024 ** ("KMGT".index(value[-1]) + 1))
 
 

@@ -11,6 +11,7 @@ from stackgen import __version__
 from stackgen.cli_admins import admins
 from stackgen.cli_announce import announcement
 from stackgen.cli_options import HERE, Directory, Json
+from stackgen.cli_publish import publication
 from stackgen.cli_tls import tls
 from stackgen.cli_users import users
 from stackgen.cli_volumes import volumes
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(admins)
 app.add_typer(announcement)
+app.add_typer(publication)
 app.add_typer(users, name="users")
 app.add_typer(tls, name="tls")
 app.add_typer(volumes, name="volumes")

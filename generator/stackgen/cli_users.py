@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stackgen.cli_options import HERE, Directory, Generate, Json, PasswordStdin
+from stackgen.cli_options import HERE, Directory, Generate, Json, PasswordStdin, Yes
 
 users = typer.Typer(
     help="The people who use the stack: who they are, and who may log in. Needs the stack up.",
@@ -88,7 +88,8 @@ def remove(
     names: Names,
     directory: Directory = HERE,
     volume: Annotated[bool, typer.Option("--volume", help="Destroy the volume, with all files, too.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a volume is destroyed.")] = False,
+    yes: Yes = False,
+    no_backup: Annotated[bool, typer.Option("--no-backup", help="Destroy volumes without a last backup.")] = False,
 ) -> None:
     """Remove people: server, account and all that the hub knows of them. Volumes are kept."""
     from stackgen import people
@@ -96,8 +97,9 @@ def remove(
     from stackgen.hubapi import Hub
     from stackgen.stack import Stack
 
-    settings, engine = Stack.at(directory).settings, Engine()
-    people.remove_people(settings, engine, Hub.of(settings, engine), names, volume=volume, yes=yes)
+    stack, engine = Stack.at(directory), Engine()
+    hub = Hub.of(stack.settings, engine)
+    people.remove_people(stack, engine, hub, names, volume=volume, yes=yes, backup=not no_backup)
 
 
 @users.command()

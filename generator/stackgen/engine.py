@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,8 @@ class Volume:
 
     name: str
     labels: dict[str, str]
-    size: int
+    size: int = -1
+    options: dict[str, str] = field(default_factory=dict)  # of the engine's local driver
 
 
 class Engine:
@@ -86,20 +87,37 @@ class Engine:
     def volumes_with_sizes(self) -> list[Volume]:
         """Every volume of the engine. It measures each of them, which takes long for large ones."""
         listed = self.client.df().get("Volumes") or []
-        return [
-            Volume(item["Name"], item.get("Labels") or {}, (item.get("UsageData") or {}).get("Size", -1))
-            for item in listed
-        ]
+        return [_volume(item) for item in listed]
 
-    def has_volume(self, name: str) -> bool:
-        """Whether there is a volume of this name."""
+    def volumes(self) -> list[Volume]:
+        """Every volume of the engine, without sizes."""
+        return [_volume(item.attrs) for item in self.client.volumes.list()]
+
+    def volume(self, name: str) -> Volume | None:
+        """The volume of this name, without its size, if there is one."""
         from docker.errors import NotFound
 
         try:
-            self.client.volumes.get(name)
+            return _volume(self.client.volumes.get(name).attrs)
         except NotFound:
-            return False
-        return True
+            return None
+
+    def create_volume(self, name: str, labels: Mapping[str, str], size: int = 0) -> None:
+        """Create a volume, of at most `size` bytes where the engine can see to that and `size` is not 0."""
+        from docker.errors import APIError
+
+        try:
+            self.client.volumes.create(name, labels=dict(labels), driver_opts={"size": str(size)} if size else {})
+        except APIError as error:
+            if not size or "quota" not in str(error.explanation):
+                raise StackgenError(f"the volume {name} was not created: {error.explanation}") from None
+            self.create_volume(name, labels)
+
+    def users_of_volume(self, name: str) -> list[Container]:
+        """The containers that have this volume, running or not."""
+        found = self.client.containers.list(all=True, filters={"volume": name}, ignore_removed=True)
+        containers = [_container(item.attrs) for item in found]
+        return [container for container in containers if name in container.volumes]  # the filter takes paths, too
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume; none of that name is fine. Raises StackgenError if a container uses it."""
@@ -162,6 +180,11 @@ def _endpoint() -> str | None:
         ["docker", "context", "inspect", "--format", "{{json .Endpoints.docker.Host}}"], capture=True, check=False
     )
     return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else None
+
+
+def _volume(item: dict[str, Any]) -> Volume:
+    size = (item.get("UsageData") or {}).get("Size", -1)
+    return Volume(item["Name"], item.get("Labels") or {}, size, item.get("Options") or {})
 
 
 def _container(attrs: dict[str, Any]) -> Container:

@@ -1,19 +1,21 @@
 """What an operator does with people: add, import, let in, block, remove. The hub decides; this asks it."""
 
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stackgen import names, roster
+from stackgen.confirmation import confirm
 from stackgen.engine import Engine
 from stackgen.errors import USAGE, Problem, StackgenError
 from stackgen.hubapi import Hub, Person, Refused
 from stackgen.output import result, say
 from stackgen.passwords import generated_password
+from stackgen.removal import destroy, last_backup
 from stackgen.roster import Entry, Roster
 from stackgen.settings import Settings
+from stackgen.stack import Stack
 
 HEADER = ("user", "state", "admin", "groups", "e-mail", "last activity (UTC)", "server")
 
@@ -214,7 +216,7 @@ def set_rule(settings: Settings, hub: Hub, wanted: Iterable[str], rule: str) -> 
 def remove(settings: Settings, engine: Engine, hub: Hub, name: str, *, volume: bool) -> bool:
     """Stop the user's server and remove the user; with `volume` the volume too. False if the hub knew no such user.
 
-    May be repeated: what is gone already is passed over.
+    No backup is made: see remove_people. May be repeated: what is gone already is passed over.
     """
     known = hub.remove_user(name)
     engine.remove_container(f"{settings['STACK_NAME']}-{names.escaped(name)}")
@@ -224,32 +226,37 @@ def remove(settings: Settings, engine: Engine, hub: Hub, name: str, *, volume: b
 
 
 def remove_people(
-    settings: Settings, engine: Engine, hub: Hub, wanted: Iterable[str], *, volume: bool, yes: bool
+    stack: Stack, engine: Engine, hub: Hub, wanted: Iterable[str], *, volume: bool, yes: bool, backup: bool
 ) -> None:
     """Remove users and say what becomes of their volumes, which are kept unless `volume` is set.
 
-    Before a volume is destroyed its user's name must be typed, unless `yes` is set. Raises StackgenError before
-    anything is removed if one of them is an admin of .env, and at the end if there was nothing of some to remove.
+    Before a volume is destroyed its user's name must be typed, unless `yes` is set, and with `backup` a last backup is
+    made. Raises StackgenError before anything is removed if one of them is an admin of .env, with every volume as it
+    was if the backup fails, and at the end if there was nothing of some to remove.
     """
+    settings = stack.settings
     checked = list(dict.fromkeys(checked_name(settings, name) for name in wanted))
     for name in checked:
         if name in settings.admins:
             raise StackgenError(f"{name} is an admin", f"first: stackgen remove-admin {name}")
     volumes = {name: _volume_of(settings, engine, name) for name in checked}
-    if volume and not yes:
-        for name in filter(volumes.get, checked):
-            _confirm(name, volumes[name])
+    destroyed = {name: its for name, its in volumes.items() if its and volume}
+    for name, its in destroyed.items():
+        confirm(f"The volume {its} holds all files of {name}, and is destroyed", name, yes=yes)
     missing = []
     for name in checked:
-        known = remove(settings, engine, hub, name, volume=volume)
-        if not known and not (volume and volumes[name]):
+        known = remove(settings, engine, hub, name, volume=False)
+        if not known and name not in destroyed:
             missing.append(Problem(f"there is no user {name}", "see: stackgen users list, stackgen volumes list"))
         elif not volumes[name]:
             say(f"{name} is removed; there was no volume")
-        elif volume:
-            say(f"{name} is removed, and the volume {volumes[name]} is destroyed")
-        else:
+        elif not volume:
             say(f"{name} is removed; the volume {volumes[name]} is kept, for whoever has this name next")
+    if backup:
+        last_backup(stack, engine, list(destroyed.values()))
+    for name, its in destroyed.items():
+        destroy(settings, engine, its)
+        say(f"{name} is removed, and the volume {its} is destroyed")
     if missing:
         raise StackgenError(missing)
 
@@ -257,16 +264,4 @@ def remove_people(
 def _volume_of(settings: Settings, engine: Engine, name: str) -> str:
     """The name of a user's volume, empty if there is none."""
     volume = names.volume_name(settings["VOLUME_PREFIX"], name)
-    return volume if engine.has_volume(volume) else ""
-
-
-def _confirm(name: str, volume: str) -> None:
-    """Let the name of the user be typed. Raises StackgenError if it is not, or cannot be."""
-    if not sys.stdin.isatty():
-        raise StackgenError(f"the volume {volume} would be destroyed, and nobody can be asked", "use --yes", USAGE)
-    print(
-        f"The volume {volume} holds all files of {name}. To destroy it, type the user's name: ", end="", file=sys.stderr
-    )
-    sys.stderr.flush()
-    if sys.stdin.readline().strip() != name:
-        raise StackgenError("that is not the name: nobody was removed")
+    return volume if engine.volume(volume) else ""

@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import IO
 
 from stackgen.errors import MACHINE, StackgenError
 from stackgen.output import say
@@ -39,8 +40,34 @@ def run(
             check=False,
         )
     except FileNotFoundError:
-        raise StackgenError(f"{argv[0]} is not installed", "install it, then try again", MACHINE) from None
+        raise _missing(argv[0]) from None
     if check and done.returncode != 0:
         said = "\n".join(((done.stderr or "").strip() or (done.stdout or "").strip()).splitlines()[-10:])
         raise StackgenError(f"{shlex.join(argv)} failed (exit code {done.returncode})", said)
     return done
+
+
+def stream(
+    argv: Sequence[str], *, stdin: IO[bytes] | None, stdout: IO[bytes] | None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program that reads and writes files or pipes, and wait for it; it may fail.
+
+    What it prints on stderr is returned, and what it prints on stdout unless that goes to `stdout`. Raises
+    StackgenError if the program is missing.
+    """
+    if verbose:
+        say(f"$ {shlex.join(argv)}")
+    try:
+        return subprocess.run(
+            argv,
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=stdout or subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise _missing(argv[0]) from None
+
+
+def _missing(program: str) -> StackgenError:
+    return StackgenError(f"{program} is not installed", "install it, then try again", MACHINE)

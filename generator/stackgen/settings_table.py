@@ -187,6 +187,15 @@ TABLE: tuple[Setting, ...] = (
         "jupyterhub-user-",
     ),
     Setting(
+        "VOLUME_QUOTA",
+        "What each user's volume may hold, such as 5G: a limit where the file system has project quotas, else only a "
+        "warning. See docs/volumes.md.", checks.size,
+    ),
+    Setting(
+        "SHARED_FOLDER", "The folder in every user's notebooks that stackgen publish fills.",
+        checks.pattern(r"\w[\w-]{0,59}", "a name of at most 60 letters, digits, `_` and `-`"), "shared",
+    ),
+    Setting(
         "SAGE_IMAGE", "Another image for users' servers, on this machine or in a registry; then none is built.",
         checks.image, group="Images",
     ),

@@ -1,8 +1,12 @@
 """Users' servers: what happens just before one starts, and until it answers."""
 
 import asyncio
+import os
 
+from docker.errors import APIError, NotFound
 from dockerspawner import DockerSpawner
+
+from stackgen_hub.names import volume_name
 
 POLL = 0.05  # seconds
 
@@ -24,6 +28,11 @@ class Spawner(DockerSpawner):
         return address
 
 
+def quota(setting: str) -> str:
+    """VOLUME_QUOTA in bytes, as users' servers and the engine take it; empty if there is none."""
+    return str(int(float(setting[:-1]) * 1024 ** ("KMGT".index(setting[-1]) + 1))) if setting else ""
+
+
 async def _accepts(host: str, port: int) -> bool:
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), timeout=1)
@@ -34,17 +43,44 @@ async def _accepts(host: str, port: int) -> bool:
 
 
 async def before_start(spawner: DockerSpawner) -> None:
-    """Create the user's volume with labels, and remove what is left of the last server.
+    """Create the user's volume, mount the shared folder if there is one, and remove what is left of the last server.
 
-    DockerSpawner would create the volume by itself, but without a label that says whose it is. Creating a volume
-    that exists changes nothing, so volumes of an older deployment are taken over as they are.
+    DockerSpawner would create the volume by itself, but without a label that says whose it is, and without a quota.
+    Volumes that exist are left as they are, so those of an older deployment are taken over.
 
     A stopped container is kept until now, because its log tells why the server died; it cannot be started again,
     because image and limits may have changed.
     """
-    labels = spawner.extra_create_kwargs["labels"]
-    labels = {key: value.format(**spawner.template_namespace()) for key, value in labels.items()}
-    for volume in spawner.volume_binds:
-        await spawner.docker("create_volume", volume, labels=labels)
+    shared = f"{spawner.prefix}-shared"  # stackgen publish creates and fills it
+    for volumes in (spawner.volumes, spawner.read_only_volumes):
+        volumes.pop(shared, None)
+    if await _exists(spawner, shared):
+        volumes = spawner.volumes if spawner.user.admin else spawner.read_only_volumes
+        volumes[shared] = f"{spawner.notebook_dir}/{os.environ['SHARED_FOLDER']}"
+    own = volume_name(os.environ["VOLUME_PREFIX"], spawner.user.name)
+    if own in spawner.volume_binds and not await _exists(spawner, own):
+        labels = spawner.extra_create_kwargs["labels"]
+        await _create(
+            spawner, own, {key: value.format(**spawner.template_namespace()) for key, value in labels.items()}
+        )
     if await spawner.get_object():
         await spawner.remove_object()
+
+
+async def _exists(spawner: DockerSpawner, volume: str) -> bool:
+    try:
+        await spawner.docker("inspect_volume", volume)
+    except NotFound:
+        return False
+    return True
+
+
+async def _create(spawner: DockerSpawner, volume: str, labels: dict[str, str]) -> None:
+    """Create a volume, with the quota where the engine's local driver can enforce it, which only trying tells."""
+    if size := spawner.environment.get("VOLUME_QUOTA"):
+        try:
+            await spawner.docker("create_volume", volume, labels=labels, driver_opts={"size": size})
+            return
+        except APIError as error:
+            spawner.log.info("VOLUME_QUOTA is a warning only here: %s", error.explanation)
+    await spawner.docker("create_volume", volume, labels=labels)
