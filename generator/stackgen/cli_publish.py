@@ -39,9 +39,10 @@ def publish(
         raise StackgenError("name a folder, or --remove", "see: stackgen publish --help", USAGE)
     if folder is None:
         confirm(f"The folder {name} and all in it is taken away from every user", name, yes=yes)
-        for user in publishing.withdraw(settings, engine):
-            say(f"{user} has the folder, empty, until the server stops; then: stackgen publish --remove")
-        say(f"the folder {name} is taken away")
+        users = publishing.withdraw(settings, engine)
+        for user in users:
+            say(f"{user} has the folder, which is empty now, until the server stops")
+        say(f"the folder {name} is " + ("empty: do this again when those servers have stopped" if users else "gone"))
         return
     done = publishing.publish(settings, engine, folder, replace=replace, delete=delete)
     rows = [[item, what] for what in ("new", "replaced", "removed", "kept", "same") for item in done[what]]

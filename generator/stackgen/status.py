@@ -4,8 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from stackgen.engine import Container, Engine
-from stackgen.output import table
+from stackgen.output import size, table
 from stackgen.settings import Settings
+from stackgen.volumes import quota, user_volumes
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Status:
     url: str
     services: dict[str, str]
     servers: int  # users' servers that run
+    above_quota: dict[str, int]  # users whose volumes hold more than VOLUME_QUOTA, and the bytes
 
     @property
     def healthy(self) -> bool:
@@ -24,7 +26,9 @@ class Status:
     def text(self) -> str:
         """The status for people."""
         rows = [[name, word] for name, word in self.services.items()]
-        return f"{self.url}\n\n{table(('service', 'state'), rows)}\n\nusers' servers running: {self.servers}"
+        lines = [self.url, "", table(("service", "state"), rows), "", f"users' servers running: {self.servers}"]
+        lines += [f"above VOLUME_QUOTA: {name} ({size(used)})" for name, used in self.above_quota.items()]
+        return "\n".join(lines)
 
     def data(self) -> dict[str, Any]:
         """The status for programs."""
@@ -32,14 +36,25 @@ class Status:
 
 
 def status(settings: Settings, engine: Engine) -> Status:
-    """Ask the engine; the hub itself is not asked, so this works however ill it is."""
+    """Ask the engine; the hub itself is not asked, so this works however ill it is.
+
+    With VOLUME_QUOTA the engine measures every volume, which takes its time.
+    """
     containers = engine.services(settings["STACK_NAME"])
     servers = engine.user_servers(settings["STACK_NAME"])
     return Status(
         url=settings.url,
         services={name: _word(name, containers.get(name)) for name in settings.services},
         servers=sum(server.state == "running" for server in servers),
+        above_quota=_above_quota(settings, engine),
     )
+
+
+def _above_quota(settings: Settings, engine: Engine) -> dict[str, int]:
+    if not (limit := quota(settings)):
+        return {}
+    volumes = user_volumes(settings, engine, None)
+    return {volume.owner: volume.size for volume in volumes if volume.size > limit}
 
 
 def _word(service: str, container: Container | None) -> str:

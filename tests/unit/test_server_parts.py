@@ -73,11 +73,12 @@ def test_a_process_that_was_killed_is_known_before_it_is_gone() -> None:
 
 
 def test_every_text_exists_in_every_language_of_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And each names the kernel and the limit."""
+    """And each names what it is about."""
+    about = dict.fromkeys(("above quota", "nearly full"), {"used", "quota"})
     for language, of_language in texts.TEXTS.items():
         monkeypatch.setenv("STACKGEN_LANGUAGE", language)
         for what, template in of_language.items():
-            assert set(re.findall(r"{(\w+)}", template)) == {"kernel", "limit"}
+            assert set(re.findall(r"{(\w+)}", template)) == about.get(what, {"kernel", "limit"})
             said = texts.text(what, kernel="SageMath 10.8", limit=500)
             assert "SageMath 10.8" in said
             assert "500 MB" in said

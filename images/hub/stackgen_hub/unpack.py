@@ -90,8 +90,7 @@ def unpack(stream: IO[bytes], folder: Path, *, links_out: bool) -> None:
     for path in _walk(folder):
         if path.is_symlink() and not links_out and not _stays(path, folder):
             outside.append(f"{path.relative_to(folder)} -> {path.readlink()}")
-        if path.lstat().st_uid != UID:  # a folder that the tar does not name, but has files in
-            os.lchown(path, UID, UID)
+        _give(path)  # a folder that the tar does not name, but has files in, is root's
     if outside:
         raise Refused(
             "the tar has links to places outside of the volume",
@@ -171,6 +170,8 @@ def compare(staged: Path, there: Path, below: str = "", only: str = "") -> Merge
 def _same(one: Path, other: Path) -> bool:
     if one.is_symlink() or other.is_symlink():
         return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
+    if one.is_fifo() and other.is_fifo():
+        return True
     if not (one.is_file() and other.is_file()):
         return False
     return one.stat().st_mode == other.stat().st_mode and filecmp.cmp(one, other, shallow=False)
@@ -203,10 +204,15 @@ def folder_in(volume: Path, into: str) -> Path:
         folder /= part
         if not os.path.lexists(folder):
             folder.mkdir()
-            os.lchown(folder, UID, UID)
+            _give(folder)
         if folder.is_symlink() or not folder.is_dir():
             raise Refused(f"{into} is no folder of the volume, or leads through a link", "give another: --into FOLDER")
     return folder
+
+
+def _give(path: Path) -> None:
+    if path.lstat().st_uid != UID:
+        os.lchown(path, UID, UID)
 
 
 def _refusal(error: OSError) -> Refused:

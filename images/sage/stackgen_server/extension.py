@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
@@ -10,7 +11,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from tornado.web import HTTPError, authenticated
 
-from stackgen_server import memory
+from stackgen_server import memory, quota
 
 WARN = 0.9
 """The share of the limit from which on the memory indicator is red."""
@@ -77,11 +78,31 @@ class ExportsHandler(APIHandler):
         self.finish(json.dumps({name: {"output_mimetype": mimetype} for name, mimetype in formats.items()}))
 
 
+class QuotaHandler(APIHandler):
+    """The warning that the user's volume holds too much, in the language of the stack."""
+
+    auth_resource = "contents"
+    _track_activity = False
+
+    @authenticated
+    @authorized
+    async def get(self) -> None:
+        """The warning, empty if there is none, and after how many seconds to ask again; 0 is never."""
+        volume: quota.Volume = self.settings["stackgen_volume"]
+        warning = await volume.warning()
+        self.finish(json.dumps({"warning": warning, "seconds": int(volume.seldom) if volume.quota else 0}))
+
+
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     return [{"module": __name__}]
 
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
-    handlers = {"api/metrics/v1": MemoryHandler, "api/nbconvert": ExportsHandler}
+    handlers = {
+        "api/metrics/v1": MemoryHandler,
+        "api/nbconvert": ExportsHandler,
+        "api/stackgen/quota": QuotaHandler,
+    }
+    server.web_app.settings["stackgen_volume"] = quota.Volume(Path.cwd(), quota.QUOTA)
     base = server.web_app.settings["base_url"]
     server.web_app.add_handlers(".*$", [(url_path_join(base, path), handler) for path, handler in handlers.items()])
