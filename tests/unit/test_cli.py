@@ -28,6 +28,7 @@ COMMANDS = {
     "remove-admin": {"--dir"},
     "admins": {"--dir", "--json"},
     "announce": {"--dir", "--clear"},
+    "publish": {"--dir", "--replace", "--delete", "--remove", "--yes"},
     "base-image": {"--dir", "--image", "--mirror", "--pull", "--force"},
     "users": set(),
     "volumes": set(),
@@ -35,7 +36,7 @@ COMMANDS = {
 OF_USERS = {
     "users list": {"--dir", "--json"},
     "users add": {"--dir", "--generate", "--password-stdin", "--group", "--email"},
-    "users remove": {"--dir", "--volume", "--yes"},
+    "users remove": {"--dir", "--volume", "--yes", "--no-backup"},
     "users passwd": {"--dir", "--generate", "--password-stdin"},
     "users allow": {"--dir"},
     "users block": {"--dir"},
@@ -45,12 +46,22 @@ OF_USERS = {
 }
 OF_VOLUMES = {
     "volumes list": {"--dir", "--json"},
-}
+    "volumes show": {"--dir", "--json"},
+    "volumes copy": {"--dir", "--into", "--replace"},
+    "volumes export": {"--dir"},
+    "volumes import": {"--dir", "--into", "--replace", "--links-out"},
+    "volumes remove": {"--dir", "--yes", "--no-backup"},
+    "volumes prune": {"--dir", "--remove", "--yes", "--no-backup", "--json"},
+    "volumes adopt": {
+        "--dir", "--user", "--into", "--replace", "--chown", "--add-users", "--output", "--json",
+    },
+}  # fmt: skip
 OPTIONS: dict[str, set[str]] = COMMANDS | OF_USERS | OF_VOLUMES
 ARGUMENTS = {
     "add-admin": ["ada"], "remove-admin": ["ada"], "users add": ["bob"], "users remove": ["bob"],
     "users passwd": ["bob"], "users allow": ["bob"], "users block": ["bob"], "users import": ["class.csv"],
-    "users alias": ["--list"],
+    "users alias": ["--list"], "volumes show": ["bob"], "volumes copy": ["bob", "eve"], "volumes export": ["bob"],
+    "volumes import": ["bob", "bob.tar"], "volumes remove": ["bob"],
 }  # fmt: skip
 IN_A_STACK = {command for command, options in OPTIONS.items() if "--dir" in options} - {"base-image"}
 HEAVY = {"docker", "jinja2", "yaml", "requests", "rich", "pydantic", "dotenv", "ssl", "urllib3"}

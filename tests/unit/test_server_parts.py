@@ -1,17 +1,19 @@
 """What a user's server knows of its memory, how it greets, and what it puts off: the parts that need no Jupyter."""
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from unit_support import ROOT
 
 sys.path.insert(0, str(ROOT / "images/sage"))
 
-from stackgen_server import memory, texts, welcome
+from stackgen_server import memory, quota, texts, welcome
 
 MB = 2**20
 
@@ -74,17 +76,53 @@ def test_a_process_that_was_killed_is_known_before_it_is_gone() -> None:
 
 def test_every_text_exists_in_every_language_of_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     """And each names what it is about."""
-    about = dict.fromkeys(("above quota", "nearly full"), {"used", "quota"})
+    about = {what: {"used", "quota"} for what in ("above quota", "nearly full")}
     for language, of_language in texts.TEXTS.items():
         monkeypatch.setenv("STACKGEN_LANGUAGE", language)
         for what, template in of_language.items():
             assert set(re.findall(r"{(\w+)}", template)) == about.get(what, {"kernel", "limit"})
-            said = texts.text(what, kernel="SageMath 10.8", limit=500)
+            said = texts.text(what, kernel="SageMath 10.8", limit=500, used="SageMath 10.8", quota="500 MB")
             assert "SageMath 10.8" in said
             assert "500 MB" in said
     assert {language: set(said) for language, said in texts.TEXTS.items()} == {
-        language: {"killed", "other"} for language in ("en", "zh")
+        language: {"killed", "other", *about} for language in ("en", "zh")
     }
+
+
+def test_a_user_is_told_when_the_files_exceed_the_quota_and_no_longer_when_they_do_not(tmp_path: Path) -> None:
+    """du adds them up, sparse files as what they take up; the folder of course material is not the user's own."""
+    volume = quota.Volume(tmp_path, 3 * MB)
+    volume.seldom = 0
+    (tmp_path / "big").write_bytes(b"x" * 2 * MB)
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(50 * MB)
+    assert asyncio.run(volume.warning()) == ""
+    (tmp_path / "bigger").write_bytes(b"x" * 2 * MB)
+    volume.seldom = 0
+    said = asyncio.run(volume.warning())
+    assert said.startswith("Your files take up 4 MB; 3 MB are meant for each user. Nothing is stopped")
+    (tmp_path / "bigger").unlink()
+    assert asyncio.run(volume.warning()) == said, "files are measured seldom"
+    volume.seldom = 0
+    assert asyncio.run(volume.warning()) == ""
+    assert asyncio.run(quota.Volume(tmp_path, 0).warning()) == ""
+
+
+def test_an_enforced_quota_is_what_the_file_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A volume with a project quota seems to be a file system of that size: 4096 blocks of which 200 are free."""
+    system = SimpleNamespace(f_blocks=4096, f_frsize=4096, f_bfree=200)
+    monkeypatch.setattr(os, "statvfs", lambda _: system)
+    said = asyncio.run(quota.Volume(tmp_path, 16 * MB).warning())
+    assert said.startswith("Your files take up 15 MB of 16 MB. When there is no room left")
+    system.f_bfree = 2000
+    assert asyncio.run(quota.Volume(tmp_path, 16 * MB).warning()) == ""
+
+
+def test_course_material_in_the_notebooks_is_not_counted(tmp_path: Path) -> None:
+    mountinfo = tmp_path / "mountinfo"
+    line = "693 692 8:1 /volumes/{0}/_data /home/sage/{0} rw,relatime - ext4 /dev/sda1 rw\n"
+    mountinfo.write_text("".join(line.format(path) for path in ("notebooks", "notebooks/shared", "notebooks2")))
+    assert quota.mounts_below(Path("/home/sage/notebooks"), mountinfo) == ["/home/sage/notebooks/shared"]
 
 
 @pytest.fixture

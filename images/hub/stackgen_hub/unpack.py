@@ -85,7 +85,7 @@ def unpack(stream: IO[bytes], folder: Path, *, links_out: bool) -> None:
     except (tarfile.TarError, EOFError) as error:
         raise Refused(f"the tar cannot be read to its end: {error}", "get it once more") from None
     except OSError as error:
-        raise _refusal(error) from None
+        raise refusal(error) from None
     outside = []
     for path in _walk(folder):
         if path.is_symlink() and not links_out and not _stays(path, folder):
@@ -197,10 +197,10 @@ def settle(staged: Path, there: Path, *, replace: bool) -> Merge:
 
 def folder_in(volume: Path, into: str) -> Path:
     """A folder of the volume, made if there is none; never through a link. Raises Refused."""
-    folder = volume
-    for part in Path(into).parts:
-        if part in ("..", "/") or part.startswith(STAGING):
-            raise Refused(f"{into} is no folder of the volume")
+    folder, parts = volume, Path(into).parts
+    if any(part in ("..", "/") or part.startswith(STAGING) for part in parts):
+        raise Refused(f"{into} is no folder of the volume")
+    for part in parts:
         folder /= part
         if not os.path.lexists(folder):
             folder.mkdir()
@@ -215,7 +215,8 @@ def _give(path: Path) -> None:
         os.lchown(path, UID, UID)
 
 
-def _refusal(error: OSError) -> Refused:
+def refusal(error: OSError) -> Refused:
+    """What to say of an error of the file system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Refused("there is no room left in the volume", "remove something, or raise the quota")
     return Refused(f"the volume does not take it: {error.strerror or error}")

@@ -157,7 +157,8 @@ def main() -> int:
         found = answer(arguments)
         if arguments.verb != "export":
             print(json.dumps(found))
-    except Refused as refused:
+    except (Refused, OSError) as error:
+        refused = error if isinstance(error, Refused) else unpack.refusal(error)
         print(json.dumps(refused.data), file=sys.stderr)
         return 3 if refused.data["conflict"] else 1
     return 0
