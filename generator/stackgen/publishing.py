@@ -16,7 +16,7 @@ from stackgen.adoption import AT_ONCE
 from stackgen.engine import STACK_LABEL, USER_LABEL, Container, Engine
 from stackgen.errors import CONFLICT, USAGE, Problem, StackgenError
 from stackgen.settings import Settings
-from stackgen.volumes import user_volumes
+from stackgen.volumes import new_or_there, user_volumes
 
 
 def volume_name(settings: Settings) -> str:
@@ -37,10 +37,9 @@ def publish(settings: Settings, engine: Engine, folder: Path, *, replace: bool, 
         raise StackgenError(f"with this VOLUME_PREFIX {volume} is the volume of a user", "choose another STACK_NAME")
     _check_hidden(settings, engine)
     check_readable(folder)
-    if not engine.volume(volume):
-        engine.create_volume(volume, {STACK_LABEL: settings["STACK_NAME"]})
     words = ["publish", *(["--replace"] if replace else []), *(["--delete"] if delete else [])]
-    with _tar_of(folder) as tar:
+    labels = {STACK_LABEL: settings["STACK_NAME"]}
+    with _tar_of(folder) as tar, new_or_there(engine, volume, labels):
         done: dict[str, Any] = inside.run(settings, engine, {"/volume": volume}, *words, may=inside.WRITE, stdin=tar)
     return done
 

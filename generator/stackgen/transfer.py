@@ -15,7 +15,7 @@ from stackgen.engine import Engine
 from stackgen.errors import USAGE, StackgenError
 from stackgen.output import say
 from stackgen.settings import Settings
-from stackgen.volumes import ensure
+from stackgen.volumes import to_fill, volume_of
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,7 @@ def take(settings: Settings, engine: Engine, owner: str, source: str, options: O
 
     Raises StackgenError, with nothing changed, if the tar is damaged, would leave the volume or would overwrite.
     """
-    with _opened(source) as tar:
-        volume = ensure(settings, engine, owner).name
+    with _opened(source) as tar, to_fill(settings, engine, owner) as volume:
         words = ("import", *options.words())
         report(inside.run(settings, engine, {"/volume": volume}, *words, may=inside.WRITE, stdin=tar))
 
@@ -100,12 +99,12 @@ def copy(settings: Settings, engine: Engine, source: str, owner: str, options: O
 
     Raises StackgenError, with nothing changed, if that would overwrite.
     """
-    target = ensure(settings, engine, owner).name
-    if source == target:
+    if source == volume_of(settings, owner):
         raise StackgenError(f"{source} would be copied into itself", exit_code=USAGE)
-    mounts = {"/source": source, "/volume": target}
-    words = ("import", "--copy", *options.words())
-    report(inside.run(settings, engine, mounts, *words, read_only=["/source"], may=inside.WRITE))
+    with to_fill(settings, engine, owner) as volume:
+        mounts = {"/source": source, "/volume": volume}
+        words = ("import", "--copy", *options.words())
+        report(inside.run(settings, engine, mounts, *words, read_only=["/source"], may=inside.WRITE))
 
 
 def report(merge: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """The users' volumes: whose they are, how large, when used last, and whether a server runs on them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -119,15 +120,30 @@ def labels_for(settings: Settings, owner: str) -> dict[str, str]:
     return {STACK_LABEL: settings["STACK_NAME"], USER_LABEL: owner}
 
 
-def ensure(settings: Settings, engine: Engine, owner: str) -> Volume:
-    """The volume of a user, created if there is none. Raises StackgenError for a volume of another stack."""
+@contextmanager
+def to_fill(settings: Settings, engine: Engine, owner: str) -> Iterator[str]:
+    """The name of a user's volume, which is created if there is none. Raises StackgenError for one of another stack."""
     name = volume_of(settings, owner)
-    if not engine.volume(name):
-        engine.create_volume(name, labels_for(settings, owner), quota(settings))
-    volume, found = find(settings, engine, owner)
-    if found != owner:
-        raise StackgenError(f"the volume {name} belongs to {found}")
-    return volume
+    with new_or_there(engine, name, labels_for(settings, owner), quota(settings)):
+        _, found = find(settings, engine, owner)
+        if found != owner:
+            raise StackgenError(f"the volume {name} belongs to {found}")
+        yield name
+
+
+@contextmanager
+def new_or_there(engine: Engine, name: str, labels: Mapping[str, str], size: int = 0) -> Iterator[None]:
+    """A volume to be filled: if it is created for this, with at most `size` bytes, and that fails, it is gone again."""
+    if engine.volume(name):
+        yield
+        return
+    engine.create_volume(name, labels, size)
+    try:
+        yield
+    except BaseException:
+        with suppress(StackgenError):  # a server has it by now
+            engine.remove_volume(name)
+        raise
 
 
 def quota(settings: Mapping[str, str]) -> int:
