@@ -158,15 +158,8 @@ def test_prune_shows_whose_users_are_gone_and_removes_them_only_if_told_to(stack
     assert {"gone", "coming"} <= {line.split()[0] for line in shown.stdout.splitlines()}
     assert "staying" not in shown.stdout
     engine = Engine()
-    orphans = removal.orphans(stack.settings, engine)
-    # not what other tests have left
-    removal.prune(
-        Stack(stack.directory),
-        engine,
-        [item for item in orphans if item.owner in ("gone", "coming")],
-        yes=True,
-        backup=False,
-    )
+    ours = [item for item in removal.orphans(stack.settings, engine) if item.owner in ("gone", "coming")]
+    removal.prune(Stack(stack.directory), engine, ours, yes=True, backup=False)  # not what other tests have left
     assert [exists(volume_of(stack, name)) for name in ("staying", "gone", "coming")] == [True, False, True]
     for name in ("staying", "coming"):
         docker("volume", "rm", volume_of(stack, name))
