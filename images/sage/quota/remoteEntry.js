@@ -1,16 +1,8 @@
 // An extension for JupyterLab and Notebook 7, written as a built one looks (webpack's module federation), so it needs no
 // Node.js. The user's server knows whether there is something to say, and says it in the user's language.
 
-(window._JUPYTERLAB ??= {})['stackgen-quota'] = {
-    init: async () => {},
-    get: async () => () => ({ __esModule: true, default: plugin }),
-};
-
-const plugin = {
-    id: 'stackgen-quota:plugin',
-    description: "Shows a warning while a user's volume holds more than its quota.",
-    autoStart: true,
-    activate: app => {
+{   // a scope of its own: all extensions are scripts of one page
+    const activate = app => {
         const { baseUrl } = JSON.parse(document.getElementById('jupyter-config-data').textContent);
         let shown;                                               // a warning that was closed comes with the next page
         const look = async () => {
@@ -33,5 +25,14 @@ const plugin = {
             }
         };
         app.restored.then(() => setTimeout(look, 2000));         // after all that the user waits for
-    },
-};
+    };
+    (window._JUPYTERLAB ??= {})['stackgen-quota'] = {
+        init: async () => {},
+        get: async () => () => ({ __esModule: true, default: {
+            id: 'stackgen-quota:plugin',
+            description: "Shows a warning while a user's volume holds more than its quota.",
+            autoStart: true,
+            activate,
+        } }),
+    };
+}
