@@ -39,7 +39,7 @@ class Adoptable:
     def row(self) -> list[str]:
         """The volume for people."""
         words = [
-            f"{self.foreign} files of others" * bool(self.foreign),
+            f"files of others: {self.foreign}" * bool(self.foreign),
             *(f"used by {name}" for name in self.in_use_by),
         ]
         known = {True: "known", False: "unknown", None: "?"}[self.known]

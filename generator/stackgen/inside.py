@@ -68,7 +68,8 @@ def _refused(done: subprocess.CompletedProcess[bytes]) -> StackgenError:
         message, hint, details = refused["message"], refused["hint"], refused["details"]
     except (ValueError, KeyError, TypeError):
         hint = "build the images anew: stackgen up" if "stackgen_hub.volume" in said else ""
-        message = said.rpartition("\n")[2] or f"exit code {done.returncode}"
+        lines = [line for line in said.splitlines() if line and not line.startswith(("See '", "Run '"))]
+        message = lines[-1] if lines else f"exit code {done.returncode}"
         return StackgenError(f"the work inside the volume failed: {message}", hint)
     before = said.rpartition("\n")[0].splitlines()  # what tar said
     problems = [Problem(line) for line in before[-SHOWN:]] + [Problem(printable(path)) for path in details[:SHOWN]]

@@ -64,11 +64,15 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.link(partial, path)  # unlike a renaming, this overwrites nothing
+        try:
+            os.link(partial, path)  # unlike a renaming, this overwrites nothing
+        except PermissionError:  # a file system without links, as USB sticks have
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            partial.replace(path)
     except FileExistsError:
         raise exists from None
     finally:
-        partial.unlink()
+        partial.unlink(missing_ok=True)
 
 
 def take(settings: Settings, engine: Engine, owner: str, source: str, options: Options) -> None:

@@ -138,6 +138,7 @@ def new_or_there(engine: Engine, name: str, labels: Mapping[str, str], size: int
         yield
         return
     engine.create_volume(name, labels, size)
+    say(f"the volume {name} is new")
     try:
         yield
     except BaseException:

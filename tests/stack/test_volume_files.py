@@ -114,6 +114,33 @@ def working_in(volume: str) -> str:
     return docker("ps", "--quiet", "--filter", f"volume={volume}")
 
 
+def test_a_volume_that_is_full_takes_nothing_and_its_user_is_told(stack: RunningStack, tmp_path: Path) -> None:
+    """A small file system stands for a project quota, which not every kernel has: to a volume they look the same."""
+    volume = volume_of(stack, "tight")
+    small = ["--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", "o=size=4m,uid=1000"]
+    docker("volume", "create", *small, volume)
+    mount = f"{volume}:/home/sage/notebooks"
+    server = docker("run", "--detach", "--network=none", "--volume", mount, f"{stack.name}/sage", "sleep", "600")
+    try:
+        docker("exec", server, "sh", "-c", "head -c 3900k /dev/zero > mine")
+        (tmp_path / "large").write_bytes(bytes(2_000_000))
+        with tarfile.open(tmp_path / "large.tar", "w") as archive:
+            archive.add(tmp_path / "large", "large")
+        assert (
+            "there is no room left in the volume"
+            in volumes(stack, "import", "tight", tmp_path / "large.tar", code=1).stderr
+        )
+        assert docker("exec", server, "ls", "-A") == "mine"
+        code = (
+            "import asyncio, pathlib, stackgen_server.quota as q;"
+            "print(asyncio.run(q.Volume(pathlib.Path.cwd(), 2**22).warning()))"
+        )
+        assert "take up 4 MB of 4 MB" in docker("exec", server, "python", "-P", "-c", code)
+    finally:
+        docker("rm", "--force", server)
+        docker("volume", "rm", volume)
+
+
 def test_a_volume_is_destroyed_only_after_a_last_copy_and_never_under_a_server(
     stack: RunningStack, tmp_path: Path
 ) -> None:

@@ -1,7 +1,9 @@
 """`stackgen volumes` before it reaches a volume: whose it is, what the container may, what is refused at once."""
 
+import os
 import stat
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hub_support import HubStandIn, person
@@ -55,7 +57,9 @@ def test_the_container_that_works_in_a_volume_may_nothing_else() -> None:
     assert "--cap-add=DAC_OVERRIDE" not in inside.argv("stackgen/hub", mounts, "export")
 
 
-def test_an_export_has_its_name_when_it_is_complete_and_overwrites_nothing(tmp_path: Path) -> None:
+def test_an_export_has_its_name_when_it_is_complete_and_overwrites_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "bob.tar"
     with transfer.new_file(target) as file:
         file.write(b"a tar")
@@ -69,7 +73,12 @@ def test_an_export_has_its_name_when_it_is_complete_and_overwrites_nothing(tmp_p
     with pytest.raises(StackgenError, match="is there already"), transfer.new_file(tmp_path / "eve.tar"):
         (tmp_path / "eve.tar").write_text("precious")
     assert (tmp_path / "eve.tar").read_text() == "precious"
-    assert {path.name for path in tmp_path.iterdir()} == {"bob.tar", "eve.tar"}
+    # a stick that knows no links
+    monkeypatch.setattr(os, "link", Mock(side_effect=PermissionError(1, "Operation not permitted")))
+    with transfer.new_file(tmp_path / "stick.tar") as file:
+        file.write(b"a tar")
+    assert (tmp_path / "stick.tar").read_bytes() == b"a tar"
+    assert {path.name for path in tmp_path.iterdir()} == {"bob.tar", "eve.tar", "stick.tar"}
 
 
 def test_prune_does_not_take_a_hub_that_is_silent_or_new_for_one_whose_users_are_all_gone(hub: HubStandIn) -> None:
