@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stackgen.changes import OFFERED, RENDERED, Change, State, read
 from stackgen.errors import MACHINE, StackgenError
+from stackgen.versions import refuse_newer
 
 
 @dataclass
@@ -27,8 +28,10 @@ def apply(changes: Iterable[Change], directory: Path, *, merge: bool = False, ke
     A file in conflict stays, and the rendered one is written beside it as PATH.new, unless the user works in that file
     too. With `merge`, what was rendered anew is merged into the user's file, three ways, where both can be had; with
     `keep_mine` the user's file stands and the conflict is settled. Each file is replaced in one step, its copy in
-    .stackgen/ after it, so that an interrupted run is finished by the next one.
+    .stackgen/ after it, so that an interrupted run is finished by the next one. Raises StackgenError, with nothing
+    changed, in a stack that a newer stackgen rendered.
     """
+    refuse_newer(directory)
     report = Report()
     for change in changes:
         path, new = directory / change.path, change.new
@@ -40,31 +43,31 @@ def apply(changes: Iterable[Change], directory: Path, *, merge: bool = False, ke
             (directory / RENDERED / change.path).unlink(missing_ok=True)
             continue
         if change.state in (State.NEW, State.CHANGED):
-            _write(path, new)
+            write(path, new)
             report.written.append(change.path)
         elif change.state is State.CONFLICT and not keep_mine:
-            merged, clean = _merge(change) if merge else (new, False)
+            merged, clean = merged_text(change) if merge else (new, False)
             if not clean:
-                _offer(directory, change.path, merged)
+                offer(directory, change.path, merged)
                 report.conflicts.append(change.path)
                 continue
-            _write(path, merged)
+            write(path, merged)
             report.merged.append(change.path)
         _withdraw(directory, change.path)
         if new != change.base:
-            _write(directory / RENDERED / change.path, new)
+            write(directory / RENDERED / change.path, new)
     return report
 
 
-def _offer(directory: Path, path: str, content: bytes) -> None:
+def offer(directory: Path, path: str, content: bytes) -> None:
     """Write PATH.new, unless what stands there was written by the user."""
     target, copy = directory / f"{path}.new", directory / OFFERED / path
     there = read(target)
     if there is not None and there != content and there != read(copy):
         return
     target.unlink(missing_ok=True)
-    _write(copy, content)
-    _write(target, content)
+    write(copy, content)
+    write(target, content)
 
 
 def _withdraw(directory: Path, path: str) -> None:
@@ -77,7 +80,7 @@ def _withdraw(directory: Path, path: str) -> None:
         copy.unlink()
 
 
-def _merge(change: Change) -> tuple[bytes, bool]:
+def merged_text(change: Change) -> tuple[bytes, bool]:
     """The three-way merge, and whether it went without a conflict; if not, the text holds conflict marks."""
     names = ("yours", "last rendered", "rendered")
     with tempfile.TemporaryDirectory() as folder:
@@ -92,13 +95,17 @@ def _merge(change: Change) -> tuple[bytes, bool]:
     return done.stdout, done.returncode == 0
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = False) -> None:
+    """Replace a file in one step; `durable` waits until it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        Path(temporary).chmod(0o644)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        Path(temporary).chmod(mode)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

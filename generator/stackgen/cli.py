@@ -13,6 +13,7 @@ from stackgen.cli_announce import announcement
 from stackgen.cli_options import HERE, Directory, Json
 from stackgen.cli_publish import publication
 from stackgen.cli_tls import tls
+from stackgen.cli_upgrade import upgrades
 from stackgen.cli_users import users
 from stackgen.cli_volumes import volumes
 
@@ -30,6 +31,7 @@ app.add_typer(publication)
 app.add_typer(users, name="users")
 app.add_typer(tls, name="tls")
 app.add_typer(volumes, name="volumes")
+app.add_typer(upgrades)
 
 
 def main() -> None:
@@ -92,6 +94,7 @@ def init(
     """Write a stack directory, after a few questions. With no terminal nothing is asked."""
     from stackgen.apply import apply
     from stackgen.initialize import ask_on_terminal, initialize, parse_assignments, read_secrets
+    from stackgen.journal import claim
     from stackgen.output import say
     from stackgen.rendering import conflict, pending
 
@@ -103,7 +106,9 @@ def init(
     if secrets:
         given |= read_secrets(secrets)
     stack = initialize(directory, given, ask_on_terminal if sys.stdin.isatty() else None)
-    report = apply(pending(stack), stack.directory)
+    changes = pending(stack)
+    claim(stack.directory)
+    report = apply(changes, stack.directory)
     if report.conflicts:
         raise conflict(report)
     settings = stack.settings
@@ -128,6 +133,7 @@ def render(
     from stackgen.apply import apply
     from stackgen.changes import State
     from stackgen.errors import CONFLICT
+    from stackgen.journal import claim
     from stackgen.output import result, say
     from stackgen.rendering import change_table, conflict, pending
     from stackgen.stack import Stack
@@ -144,6 +150,7 @@ def render(
     would_change = any(change.state not in (State.SAME, State.EDITED, State.EDITED_ORPHAN) for change in changes)
     if diff or check:
         raise typer.Exit(CONFLICT if check and would_change else 0)
+    claim(stack.directory)
     report = apply(changes, stack.directory, merge=merge, keep_mine=keep_mine)
     for path in report.merged:
         say(f"merged {path}")

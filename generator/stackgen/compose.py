@@ -13,9 +13,9 @@ def argv(directory: Path, *arguments: str) -> list[str]:
     return ["docker", "compose", "--project-directory", str(directory), *arguments]
 
 
-def build(directory: Path) -> list[str]:
-    """Build every image whose files changed."""
-    return argv(directory, "build")
+def build(directory: Path, *services: str) -> list[str]:
+    """Build every image whose files changed, or only those of some services."""
+    return argv(directory, "build", *services)
 
 
 def up(directory: Path) -> list[str]:
@@ -26,6 +26,11 @@ def up(directory: Path) -> list[str]:
 def down(directory: Path) -> list[str]:
     """Stop and remove the containers. Never a volume; the user network stays while users' servers are on it."""
     return argv(directory, "down", "--remove-orphans")
+
+
+def stop(directory: Path, service: str) -> list[str]:
+    """Stop one service; the others go on."""
+    return argv(directory, "stop", service)
 
 
 def logs(directory: Path, services: list[str], *, follow: bool, tail: str) -> list[str]:

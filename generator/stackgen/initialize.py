@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stackgen import envfile
 from stackgen.errors import SETTINGS, USAGE, Problem, StackgenError
+from stackgen.journal import refuse_others
 from stackgen.logins import LOGINS, lets_anyone_in, needed
 from stackgen.settings import Settings, invalid_values, unknown_keys, with_defaults
 from stackgen.settings_table import BY_KEY, TABLE, Setting
@@ -38,6 +39,7 @@ def initialize(directory: Path, given: Mapping[str, str], ask: Callable[[Questio
     written.
     """
     stack = Stack(directory.resolve())
+    refuse_others(stack.directory)
     text = envfile.read_text(stack.env) if stack.env.exists() else ENV_HEADER
     stored = envfile.parse(text)
     problems = [
@@ -58,9 +60,7 @@ def initialize(directory: Path, given: Mapping[str, str], ask: Callable[[Questio
             values[question.setting.key] = ask(question)
     if problems := list(_not_given(values)):
         raise StackgenError(problems, exit_code=USAGE)
-    for setting in TABLE:
-        if setting.generated and not values.get(setting.key):
-            values[setting.key] = secrets.token_urlsafe(32)
+    values |= generated(values)
     new = {key: value for key, value in values.items() if value != stored.get(key) and _worth_storing(key, value)}
     if new:
         Settings(values)
@@ -70,6 +70,13 @@ def initialize(directory: Path, given: Mapping[str, str], ask: Callable[[Questio
         except OSError as error:
             raise StackgenError(f"{stack.env} cannot be written: {error.strerror}", "choose another folder") from None
     return stack
+
+
+def generated(stored: Mapping[str, str]) -> dict[str, str]:
+    """A new secret for each setting that must have one and has none."""
+    return {
+        setting.key: secrets.token_urlsafe(32) for setting in TABLE if setting.generated and not stored.get(setting.key)
+    }
 
 
 def _worth_storing(key: str, value: str) -> bool:

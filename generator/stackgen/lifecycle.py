@@ -10,6 +10,7 @@ from stackgen.engine import Engine
 from stackgen.errors import Problem, StackgenError
 from stackgen.front import FrontDoor
 from stackgen.hubapi import Hub
+from stackgen.journal import claim
 from stackgen.output import say
 from stackgen.rendering import conflict, pending
 from stackgen.stack import Stack
@@ -22,6 +23,7 @@ ERASE_LINE = "\x1b[2K"  # Compose 2.26 begins every line of a log with it, termi
 def up(stack: Stack, engine: Engine) -> None:
     """Render, build, start, and wait until the login page answers. Raises StackgenError where it stops."""
     changes = pending(stack)  # finds invalid settings before anything else
+    claim(stack.directory)
     if warning := stack.check_mode():
         say(f"warning: {warning}")
     machine.check(stack, engine)
@@ -30,9 +32,19 @@ def up(stack: Stack, engine: Engine) -> None:
         say(f"rendered {path}")
     if report.conflicts:
         raise conflict(report)
+    build(stack, engine)
+    start(stack, engine)
+
+
+def build(stack: Stack, engine: Engine) -> None:
+    """Build every image, and let another one for users prove itself while they work. Raises StackgenError."""
     say("building images (the first time takes some minutes)")
     compose.run(compose.build(stack.directory))
     _prove_first(stack, engine)
+
+
+def start(stack: Stack, engine: Engine) -> None:
+    """Start what is not as the files say, and wait until the login page answers. Raises StackgenError."""
     say("starting")
     if compose.run(compose.up(stack.directory), check=False).returncode != 0:
         raise _not_started(stack, engine)

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from stackgen import envfile
 from stackgen.errors import USAGE, StackgenError
+from stackgen.migrations import migrated
 from stackgen.settings import Settings
+from stackgen.settings_table import BY_KEY
+from stackgen.versions import is_newer, refuse_newer, rendered_by
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,23 @@ class Stack:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings as .env has them. Raises StackgenError if they are not valid."""
-        return Settings(envfile.read(self.env))
+        """The settings as .env has them. Raises StackgenError if they are not valid.
+
+        An older stackgen's are read as this version understands them; what only a newer one knows is passed over.
+        """
+        return self._understood(envfile.read_text(self.env))
+
+    def _understood(self, text: str) -> Settings:
+        stored = envfile.parse(migrated(text, rendered_by(self.directory)).text)
+        if is_newer(self.directory):
+            stored = {key: value for key, value in stored.items() if key in BY_KEY}
+        return Settings(stored)
 
     def store(self, **values: str) -> "Stack":
         """Change settings in .env, and return the stack with them. Raises StackgenError before anything is written."""
+        refuse_newer(self.directory)
         text = envfile.updated(envfile.read_text(self.env), values)
-        Settings(envfile.parse(text))
+        self._understood(text)
         envfile.write(self.env, text)
         return Stack(self.directory)
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stackgen.engine import Container, Engine
+from stackgen.engine import USER_LABEL, Container, Engine
 from stackgen.output import size, table
 from stackgen.settings import Settings
 from stackgen.volumes import quota, user_volumes
@@ -16,6 +16,7 @@ class Status:
     url: str
     services: dict[str, str]
     servers: int  # users' servers that run
+    outdated: list[str]  # the users whose servers run another image than the one that new servers get
     above_quota: dict[str, int]  # users whose volumes hold more than VOLUME_QUOTA, and the bytes
 
     @property
@@ -27,6 +28,8 @@ class Status:
         """The status for people."""
         rows = [[name, word] for name, word in self.services.items()]
         lines = [self.url, "", table(("service", "state"), rows), "", f"users' servers running: {self.servers}"]
+        if self.outdated:
+            lines.append(f"on an older image until their next start: {', '.join(self.outdated)}")
         lines += [f"above VOLUME_QUOTA: {name} ({size(used)})" for name, used in self.above_quota.items()]
         return "\n".join(lines)
 
@@ -41,11 +44,13 @@ def status(settings: Settings, engine: Engine) -> Status:
     With VOLUME_QUOTA the engine measures every volume, which takes its time.
     """
     containers = engine.services(settings["STACK_NAME"])
-    servers = engine.user_servers(settings["STACK_NAME"])
+    servers = [server for server in engine.user_servers(settings["STACK_NAME"]) if server.state == "running"]
+    image = engine.image_id(settings["SAGE_IMAGE"] or f"{settings['STACK_NAME']}/sage")
     return Status(
         url=settings.url,
         services={name: _word(name, containers.get(name)) for name in settings.services},
-        servers=sum(server.state == "running" for server in servers),
+        servers=len(servers),
+        outdated=sorted(server.labels[USER_LABEL] for server in servers if image and server.image_id != image),
         above_quota=_above_quota(settings, engine),
     )
 

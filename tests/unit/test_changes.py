@@ -221,7 +221,7 @@ class PowerCut(BaseException):
 @contextmanager
 def power_cut(after: int) -> Iterator[None]:
     """Let this many files be written, and then nothing."""
-    write, left = applying._write, [after]
+    write, left = applying.write, [after]
 
     def failing(path: Path, content: bytes) -> None:
         if not left[0]:
@@ -229,11 +229,11 @@ def power_cut(after: int) -> Iterator[None]:
         left[0] -= 1
         write(path, content)
 
-    applying._write = failing
+    applying.write = failing
     try:
         yield
     finally:
-        applying._write = write
+        applying.write = write
 
 
 OLD = {"a": b"1\n2\n3\n4\n5\n", "b/c": b"c\n", "d": b"d\n", "gone": b"gone\n", "hub/config.d/x": b"x\n"}
