@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from stackgen import __version__
 from stackgen.cli_options import HERE, Directory, Json
 
 upgrades = typer.Typer()
@@ -40,31 +41,35 @@ def upgrade(
     from stackgen.upgrade_plan import Plan
 
     stack, engine = Stack.at(directory), Engine()
-    journal = Journal.of(stack.directory)
-    open_ = journal if journal and journal.unfinished else None
-    if not open_ or check or diff:
+
+    def shown() -> Plan:
         plan = Plan.of(stack)
         result(json.dumps(plan.data(), indent=2) if as_json else plan.text(keep_mine=keep_mine))
+        return plan
+
+    if check or diff:
+        plan, journal = shown(), Journal.of(stack.directory)
         if diff:
             result(plan.diff())
-        if check or diff:
-            raise typer.Exit(CONFLICT if check and (plan.pending or open_) else 0)
-        if not plan.pending:
-            say("nothing to upgrade; after a change of .env: stackgen render, then stackgen up")
-            return
+        raise typer.Exit(CONFLICT if check and (plan.pending or (journal and journal.unfinished)) else 0)
     with alone(stack.directory), _interruptible():
-        if open_:
-            say(upgrading.interrupted(open_))
-            if open_.step == UNDOING:
-                undo(open_, engine)
-                say(f"{open_.before} runs as before; to try again: stackgen upgrade")
+        journal = Journal.of(stack.directory)
+        if journal and journal.unfinished:
+            say(upgrading.interrupted(journal))
+            if journal.step == UNDOING:
+                undo(journal, engine)
+                say(f"{journal.before} runs as before; to try again: stackgen upgrade")
                 return
         else:
-            if not plan.conflicts or keep_mine:
-                _confirm(f"Upgrade to {plan.versions()[0][2]}?", yes=yes)
-            open_ = upgrading.begin(plan, engine, backup=not no_backup, keep_mine=keep_mine)
-        upgrading.finish(open_, engine, prove=smoke)
-    say(f"upgraded from {open_.before} to {open_.after}; to go back: stackgen rollback")
+            plan = shown()
+            if not plan.pending:
+                say("nothing to upgrade; after a change of .env: stackgen render, then stackgen up")
+                return
+            if keep_mine or not plan.conflicts:
+                _confirm(f"Upgrade to {__version__}?", yes=yes)
+            journal = upgrading.begin(plan, engine, backup=not no_backup, keep_mine=keep_mine)
+        upgrading.finish(journal, engine, prove=smoke)
+    say(f"upgraded from {journal.before} to {journal.after}; to go back: stackgen rollback")
     say("running servers of users go on, and take the new image at their next start: see stackgen status")
 
 
@@ -78,8 +83,8 @@ def rollback(directory: Directory = HERE, yes: Yes = False) -> None:
     from stackgen.stack import Stack
 
     stack = Stack.at(directory)
-    journal = last_upgrade(stack)
     with alone(stack.directory), _interruptible():
+        journal = last_upgrade(stack)
         _confirm(f"Go back from stackgen {journal.after} to {journal.before}?", yes=yes)
         undo(journal, Engine())
     say(f"{journal.before} runs as before the upgrade")

@@ -30,6 +30,8 @@ def main(command: str, name: str) -> dict[str, str]:
                 old.unlink()
             duplicate(live, copy)
     elif copy.exists() and schema(copy) != schema(live):
+        for old in live.parent.glob("after-upgrade-*.sqlite*"):
+            old.unlink()
         duplicate(live, live.with_name(name.replace("before", "after", 1)))
         fill(live, copy)
     return {"kind": "sqlite", "schema": schema(live)}

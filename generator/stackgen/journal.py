@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from stackgen import __version__
+from stackgen import __version__, process
 from stackgen.apply import write
 from stackgen.changes import OFFERED, RENDERED, read
 from stackgen.errors import CONFLICT, StackgenError
+from stackgen.output import say
 from stackgen.render import is_operators
 from stackgen.versions import RECORD, is_older, refuse_newer, rendered_by
 
@@ -182,16 +183,23 @@ def paths_of(files: Iterable[str], directory: Path) -> list[str]:
 
 @contextlib.contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """Hold the lock of upgrades: one at a time. Raises StackgenError if another one runs."""
+    """Hold the lock of upgrades; wait for whoever holds it.
+
+    The programs that are run meanwhile hold it, too: what goes on after a `kill -9` of stackgen, such as a build, has
+    ended when the next upgrade begins.
+    """
     (directory / LOCK).parent.mkdir(exist_ok=True)
     with (directory / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StackgenError(
-                "another upgrade or rollback of this stack is running", "wait until it is done"
-            ) from None
-        yield
+            say("an upgrade or rollback of this stack is running: waiting until it has ended")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        process.held.append(file.fileno())
+        try:
+            yield
+        finally:
+            process.held.remove(file.fileno())
 
 
 def _copy(content: bytes, target: Path, mode: int) -> None:

@@ -9,6 +9,7 @@ from stackgen.errors import MACHINE, StackgenError
 from stackgen.output import say
 
 verbose = False  # set by `-v`: show each command as it could be typed
+held: list[int] = []  # file descriptors that programs hold open, too, such as a lock that outlives us with them
 
 
 def run(
@@ -38,6 +39,7 @@ def run(
             stderr=subprocess.PIPE if capture else None,
             text=True,
             check=False,
+            pass_fds=held,
         )
     except FileNotFoundError:
         raise _missing(argv[0]) from None
