@@ -190,12 +190,16 @@ def down(directory: Directory = HERE) -> None:
 def status(directory: Directory = HERE, as_json: Json = False) -> None:
     """Show how the stack is. Exits 1 if users cannot work."""
     from stackgen.engine import Engine
-    from stackgen.output import result
+    from stackgen.journal import due
+    from stackgen.output import result, say
     from stackgen.stack import Stack
     from stackgen.status import status as ask
 
-    answer = ask(Stack.at(directory).settings, Engine())
+    stack = Stack.at(directory)
+    answer = ask(stack.settings, Engine())
     result(json.dumps(answer.data(), indent=2) if as_json else answer.text())
+    if upgrade := due(stack.directory):
+        say(f"{upgrade.message}: see stackgen upgrade --check")
     raise typer.Exit(0 if answer.healthy else 1)
 
 

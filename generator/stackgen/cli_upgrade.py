@@ -39,8 +39,10 @@ def upgrade(
     from stackgen.rollback import undo
     from stackgen.stack import Stack
     from stackgen.upgrade_plan import Plan
+    from stackgen.versions import refuse_newer
 
     stack, engine = Stack.at(directory), Engine()
+    refuse_newer(stack.directory)
 
     def shown() -> Plan:
         plan = Plan.of(stack)

@@ -1,6 +1,7 @@
 """The stack's own images: kept under a second tag while an upgrade may be taken back."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 
 from stackgen.engine import Engine
 
@@ -20,14 +21,18 @@ def current(engine: Engine, stack: str) -> dict[str, str]:
 
 
 def keep(engine: Engine, stack: str, images: Mapping[str, str]) -> None:
-    """Tag these images as those of before, and no others."""
+    """Tag these images as those of before, and no others; what nothing needs any more is removed."""
+    before = {
+        tag: str(image.id)
+        for image in engine.client.images.list(filters={"reference": f"{stack}/*:{KEPT}"})
+        for tag in image.tags
+        if tag.startswith(f"{stack}/") and tag.endswith(f":{KEPT}")
+    }
     for name, identity in images.items():
         engine.client.images.get(identity).tag(name, KEPT)
-    for image in engine.client.images.list(filters={"reference": f"{stack}/*:{KEPT}"}):
-        for tag in image.tags:
-            name, _, kind = tag.rpartition(":")
-            if kind == KEPT and name.startswith(f"{stack}/") and name not in images:
-                engine.client.images.remove(tag)
+    for tag in before.keys() - {f"{name}:{KEPT}" for name in images}:
+        engine.client.images.remove(tag)
+    drop(engine, before.values())
 
 
 def bring_back(engine: Engine, images: Mapping[str, str]) -> list[str]:
@@ -39,3 +44,13 @@ def bring_back(engine: Engine, images: Mapping[str, str]) -> list[str]:
         else:
             gone.append(name)
     return gone
+
+
+def drop(engine: Engine, identities: Iterable[str]) -> None:
+    """Remove those of these images that have no name any more, and that no container uses."""
+    from docker.errors import APIError, ImageNotFound
+
+    for identity in identities:
+        with contextlib.suppress(APIError, ImageNotFound):
+            if not engine.client.images.get(identity).tags:
+                engine.client.images.remove(identity)

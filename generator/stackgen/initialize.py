@@ -1,7 +1,6 @@
 """`stackgen init`: a few questions, then .env and every file of the stack."""
 
 import getpass
-import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from stackgen import envfile
 from stackgen.errors import SETTINGS, USAGE, Problem, StackgenError
 from stackgen.journal import refuse_others
 from stackgen.logins import LOGINS, lets_anyone_in, needed
-from stackgen.settings import Settings, invalid_values, unknown_keys, with_defaults
+from stackgen.settings import Settings, invalid_values, missing_secrets, unknown_keys, with_defaults
 from stackgen.settings_table import BY_KEY, TABLE, Setting
 from stackgen.stack import Stack
 
@@ -60,7 +59,7 @@ def initialize(directory: Path, given: Mapping[str, str], ask: Callable[[Questio
             values[question.setting.key] = ask(question)
     if problems := list(_not_given(values)):
         raise StackgenError(problems, exit_code=USAGE)
-    values |= generated(values)
+    values |= missing_secrets(values)
     new = {key: value for key, value in values.items() if value != stored.get(key) and _worth_storing(key, value)}
     if new:
         Settings(values)
@@ -70,13 +69,6 @@ def initialize(directory: Path, given: Mapping[str, str], ask: Callable[[Questio
         except OSError as error:
             raise StackgenError(f"{stack.env} cannot be written: {error.strerror}", "choose another folder") from None
     return stack
-
-
-def generated(stored: Mapping[str, str]) -> dict[str, str]:
-    """A new secret for each setting that must have one and has none."""
-    return {
-        setting.key: secrets.token_urlsafe(32) for setting in TABLE if setting.generated and not stored.get(setting.key)
-    }
 
 
 def _worth_storing(key: str, value: str) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from stackgen import __version__, process
 from stackgen.apply import write
 from stackgen.changes import OFFERED, RENDERED, read
-from stackgen.errors import CONFLICT, StackgenError
+from stackgen.errors import CONFLICT, Problem, StackgenError
 from stackgen.output import say
 from stackgen.render import is_operators
 from stackgen.versions import RECORD, is_older, refuse_newer, rendered_by
@@ -150,20 +150,25 @@ def claim(directory: Path) -> None:
 def refuse_others(directory: Path) -> None:
     """Raise StackgenError if another version has rendered here, or an upgrade is under way."""
     refuse_newer(directory)
+    if said := due(directory):
+        raise StackgenError(said.message, said.hint, CONFLICT)
+
+
+def due(directory: Path) -> Problem | None:
+    """The upgrade that is due here, or that was interrupted, as the operator should know of it."""
     journal = Journal.of(directory)
     if journal and journal.unfinished:
-        raise StackgenError(
+        return Problem(
             f"the upgrade from {journal.before} to {journal.after} was interrupted",
             "go on with it: stackgen upgrade; or go back: stackgen rollback",
-            CONFLICT,
         )
     if is_older(directory):
-        raise StackgenError(
+        return Problem(
             f"stackgen {rendered_by(directory)} rendered this stack, and this is stackgen {__version__}",
             "stackgen upgrade --check shows what would change; stackgen upgrade does it, and can go back. "
             "To start it as it is: docker compose up -d",
-            CONFLICT,
         )
+    return None
 
 
 def record(directory: Path) -> None:
@@ -175,9 +180,9 @@ def paths_of(files: Iterable[str], directory: Path) -> list[str]:
     """Every path that an upgrade may write for these rendered files, and .env."""
     paths = [".env", RECORD]
     for file in files:
-        if is_operators(file) and read(directory / file) is not None:
-            continue  # written once, and never again
-        paths += [file, f"{file}.new", f"{RENDERED}/{file}", f"{OFFERED}/{file}"]
+        paths.append(f"{RENDERED}/{file}")
+        if not is_operators(file) or read(directory / file) is None:  # else written once, and never again
+            paths += [file, f"{file}.new", f"{OFFERED}/{file}"]
     return paths
 
 

@@ -27,6 +27,8 @@ def undo(journal: Journal, engine: Engine) -> None:
     for path in journal.restore():
         say(f"{path} was edited since the upgrade: that text is in {REPLACED}/{path}")
     stack = Stack(journal.directory)
+    name = stack.settings["STACK_NAME"]
+    undone = images.current(engine, name)
     for image in images.bring_back(engine, journal.images):
         say(f"the image {image} of {journal.before} is gone: building it anew")
         compose.run(compose.build(stack.directory, image.rpartition("/")[2]))
@@ -38,7 +40,8 @@ def undo(journal: Journal, engine: Engine) -> None:
             lifecycle.start(stack, engine)
         else:
             compose.run(compose.down(stack.directory))
-    images.keep(engine, stack.settings["STACK_NAME"], {})
+    images.keep(engine, name, {})
+    images.drop(engine, undone.values())
     journal.forget()
 
 

@@ -1,5 +1,6 @@
 """Users' servers as they are reached from outside: what an upgrade must not take away."""
 
+import time
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -10,6 +11,8 @@ from stackgen.errors import StackgenError
 from stackgen.front import FrontDoor
 from stackgen.hubapi import Hub
 from stackgen.stack import Stack
+
+FIND_SECONDS = 60
 
 
 def answering(stack: Stack, engine: Engine) -> dict[str, str]:
@@ -22,7 +25,17 @@ def answering(stack: Stack, engine: Engine) -> dict[str, str]:
 
 
 def lost(stack: Stack, engine: Engine, hub: Hub, servers: Mapping[str, str]) -> list[str]:
-    """Those of these users whose containers run, and whom nginx or the hub does not lead to them any more."""
+    """Those of these users whose containers run, and whom nginx or the hub does not lead to them any more.
+
+    A hub that has just started is given a minute to find them all.
+    """
+    end = time.monotonic() + FIND_SECONDS
+    while (gone := _lost(stack, engine, hub, servers)) and time.monotonic() < end:
+        time.sleep(1)
+    return gone
+
+
+def _lost(stack: Stack, engine: Engine, hub: Hub, servers: Mapping[str, str]) -> list[str]:
     front, running = FrontDoor.of(stack.settings, engine), _running(stack, engine)
     known = {user.name for user in hub.users() if user.running}
     return [

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 
 from stackgen.errors import SETTINGS, Problem, StackgenError
@@ -121,6 +122,13 @@ def invalid_values(stored: Mapping[str, str]) -> Iterator[Problem]:
         except ValueError as error:
             shown = "" if setting.secret else f"={value}"
             yield Problem(f"{setting.key}{shown}: {error}", setting.help)
+
+
+def missing_secrets(stored: Mapping[str, str]) -> dict[str, str]:
+    """A new secret for each setting that must have one and has none."""
+    return {
+        setting.key: secrets.token_urlsafe(32) for setting in TABLE if setting.generated and not stored.get(setting.key)
+    }
 
 
 def _missing(stored: Mapping[str, str]) -> Iterator[Problem]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from stackgen import envfile
 from stackgen.errors import USAGE, StackgenError
 from stackgen.migrations import migrated
-from stackgen.settings import Settings
+from stackgen.settings import Settings, missing_secrets
 from stackgen.settings_table import BY_KEY
-from stackgen.versions import is_newer, refuse_newer, rendered_by
+from stackgen.versions import is_newer, is_older, refuse_newer, rendered_by
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Stack:
         stored = envfile.parse(migrated(text, rendered_by(self.directory)).text)
         if is_newer(self.directory):
             stored = {key: value for key, value in stored.items() if key in BY_KEY}
+        if is_older(self.directory):
+            stored |= missing_secrets(stored)  # `stackgen upgrade` makes and stores them
         return Settings(stored)
 
     def store(self, **values: str) -> "Stack":

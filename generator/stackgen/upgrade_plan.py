@@ -10,11 +10,10 @@ from stackgen import __version__, envfile
 from stackgen.apply import merged_text
 from stackgen.changes import RENDERED, Change, State, compare, read
 from stackgen.errors import CONFLICT, Problem, StackgenError
-from stackgen.initialize import generated
 from stackgen.migrations import migrated
 from stackgen.output import table
 from stackgen.render import render
-from stackgen.settings import Settings
+from stackgen.settings import Settings, missing_secrets
 from stackgen.stack import Stack
 from stackgen.versions import is_older, refuse_newer, rendered_by
 
@@ -38,7 +37,7 @@ class Plan:
         refuse_newer(stack.directory)
         before = rendered_by(stack.directory)
         moved = migrated(envfile.read_text(stack.env), before)
-        secrets = generated(envfile.parse(moved.text))
+        secrets = missing_secrets(envfile.parse(moved.text))
         env = envfile.updated(moved.text, secrets) if secrets else moved.text
         notes = [*moved.notes, *(f"{key} is made" for key in secrets)]
         settings = Settings(envfile.parse(env))
