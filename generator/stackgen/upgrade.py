@@ -169,4 +169,8 @@ def _back_up(plan: Plan, engine: Engine) -> None:
     from stackgen import backup  # type: ignore[attr-defined]
 
     say("backing up")
-    backup.run(plan.stack, engine)
+    try:
+        backup.run(plan.stack, engine)
+    except StackgenError as error:
+        last = Problem("there is no backup, so nothing was upgraded", "mend what is said above, or: --no-backup")
+        raise StackgenError([*error.problems, last], exit_code=error.exit_code) from None

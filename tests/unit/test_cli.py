@@ -30,6 +30,8 @@ COMMANDS = {
     "announce": {"--dir", "--clear"},
     "publish": {"--dir", "--replace", "--delete", "--remove", "--yes"},
     "base-image": {"--dir", "--image", "--mirror", "--pull", "--force"},
+    "upgrade": {"--dir", "--check", "--diff", "--yes", "--no-backup", "--keep-mine", "--smoke", "--json"},
+    "rollback": {"--dir", "--yes"},
     "users": set(),
     "volumes": set(),
 }
