@@ -27,9 +27,9 @@ def apply(changes: Iterable[Change], directory: Path, *, merge: bool = False, ke
 
     A file in conflict stays, and the rendered one is written beside it as PATH.new, unless the user works in that file
     too. With `merge`, what was rendered anew is merged into the user's file, three ways, where both can be had; with
-    `keep_mine` the user's file stands and the conflict is settled. Each file is replaced in one step, its copy in
-    .stackgen/ after it, so that an interrupted run is finished by the next one. Raises StackgenError, with nothing
-    changed, in a stack that a newer stackgen rendered.
+    `keep_mine` the user's file stands and the conflict is settled; with both, that is so where merging fails. Each file
+    is replaced in one step, its copy in .stackgen/ after it, so that an interrupted run is finished by the next one.
+    Raises StackgenError, with nothing changed, in a stack that a newer stackgen rendered.
     """
     refuse_newer(directory)
     report = Report()
@@ -45,14 +45,15 @@ def apply(changes: Iterable[Change], directory: Path, *, merge: bool = False, ke
         if change.state in (State.NEW, State.CHANGED):
             write(path, new)
             report.written.append(change.path)
-        elif change.state is State.CONFLICT and not keep_mine:
+        elif change.state is State.CONFLICT and (merge or not keep_mine):
             merged, clean = merged_text(change) if merge else (new, False)
-            if not clean:
+            if clean:
+                write(path, merged)
+                report.merged.append(change.path)
+            elif not keep_mine:
                 offer(directory, change.path, merged)
                 report.conflicts.append(change.path)
                 continue
-            write(path, merged)
-            report.merged.append(change.path)
         _withdraw(directory, change.path)
         if new != change.base:
             write(directory / RENDERED / change.path, new)

@@ -23,7 +23,7 @@ def upgrade(
     diff: Annotated[bool, typer.Option("--diff", help="Show the differences of all files and change nothing.")] = False,
     yes: Yes = False,
     no_backup: Annotated[bool, typer.Option("--no-backup", help="Do not back up to BACKUP_REPOSITORY first.")] = False,
-    keep_mine: Annotated[bool, typer.Option("--keep-mine", help="Keep files that you edited as they are.")] = False,
+    keep_mine: Annotated[bool, typer.Option("--keep-mine", help="Keep yours where merging fails.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Prove at the end that a new user can compute.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -34,7 +34,7 @@ def upgrade(
     from stackgen import upgrade as upgrading
     from stackgen.engine import Engine
     from stackgen.errors import CONFLICT
-    from stackgen.journal import UNDOING, Journal, alone
+    from stackgen.journal import UNDOING, Journal, alone, due
     from stackgen.output import result, say
     from stackgen.rollback import undo
     from stackgen.stack import Stack
@@ -50,10 +50,12 @@ def upgrade(
         return plan
 
     if check or diff:
-        plan, journal = shown(), Journal.of(stack.directory)
+        plan = shown()
         if diff:
             result(plan.diff())
-        raise typer.Exit(CONFLICT if check and (plan.pending or (journal and journal.unfinished)) else 0)
+        if said := due(stack.directory):
+            say(said.message)
+        raise typer.Exit(CONFLICT if check and said else 0)
     with alone(stack.directory), _interruptible():
         journal = Journal.of(stack.directory)
         if journal and journal.unfinished:

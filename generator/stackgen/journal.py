@@ -88,7 +88,8 @@ class Journal:
     def forget(self) -> None:
         """Remove journal and copies; the journal first, so that copies without one are never taken for whole."""
         (self.folder / "journal.json").unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
 
     @property
     def folder(self) -> Path:

@@ -62,26 +62,29 @@ def finish(journal: Journal, engine: Engine, *, prove: bool) -> None:
             journal.enter(step)
             upgrade.steps[step]()
         journal.enter(DONE)
-    except (StackgenError, OSError) as error:
-        raise _taken_back(journal, engine, error) from None
+    except Exception as error:  # whatever it is, people must be able to work again
+        raise _taken_back(journal, engine, error) from error
 
 
-def _taken_back(journal: Journal, engine: Engine, error: StackgenError | OSError) -> StackgenError:
-    problems = error.problems if isinstance(error, StackgenError) else [Problem(str(error))]
+def _taken_back(journal: Journal, engine: Engine, error: Exception) -> StackgenError:
+    problems = _problems(error)
     for problem in problems:
         say(f"failed: {problem.message}")
     say(f"going back to {journal.before}")
     try:
         undo(journal, engine)
-    except (StackgenError, OSError) as second:
-        more = second.problems if isinstance(second, StackgenError) else [Problem(str(second))]
+    except Exception as second:
         last = Problem("the upgrade failed, and going back was not finished", "try again: stackgen rollback")
-        return StackgenError([*problems, *more, last])
+        return StackgenError([*problems, *_problems(second), last])
     last = Problem(
         f"the upgrade to {journal.after} failed, and was taken back: {journal.before} runs as before",
         "mend what is said above, then run stackgen upgrade again",
     )
     return StackgenError([*problems, last])
+
+
+def _problems(error: Exception) -> list[Problem]:
+    return error.problems if isinstance(error, StackgenError) else [Problem(f"{type(error).__name__}: {error}")]
 
 
 class _Upgrade:

@@ -311,3 +311,17 @@ def test_the_secrets_are_in_no_copy(stack: Path) -> None:
     assert len(secrets) == 2
     for path in (stack / ".stackgen").rglob("*"):
         assert path.is_dir() or not any(secret in path.read_text() for secret in secrets)
+
+
+def test_merge_and_keep_mine_together_merge_what_can_be_merged(tmp_path: Path) -> None:
+    """An upgrade must not leave a file behind only because another one cannot be merged."""
+    files = {"near": b"1\n2\n3\n", "far": b"1\n2\n3\n4\n5\n"}
+    apply(compare(files, tmp_path), tmp_path)
+    for path in files:
+        (tmp_path / path).write_bytes(b"mine\n" + files[path][2:])
+    changes = compare({"near": b"one\n2\n3\n", "far": b"1\n2\n3\n4\nfive\n"}, tmp_path)
+    report = apply(changes, tmp_path, merge=True, keep_mine=True)
+    assert (report.merged, report.conflicts) == (["far"], [])
+    assert (tmp_path / "near").read_bytes() == b"mine\n2\n3\n"
+    assert (tmp_path / "far").read_bytes() == b"mine\n2\n3\n4\nfive\n"
+    assert not list(tmp_path.glob("*.new"))
