@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -230,7 +230,9 @@ def broken_hub(release: Release) -> str:
 
 
 @pytest.mark.parametrize("broken", [broken_image, broken_nginx, broken_hub])
-def test_an_upgrade_that_fails_takes_itself_back(old: RunningStack, bob: Bob, later: Release, broken) -> None:  # type: ignore[no-untyped-def]
+def test_an_upgrade_that_fails_takes_itself_back(
+    old: RunningStack, bob: Bob, later: Release, broken: Callable[[Release], str]
+) -> None:
     said = broken(later)
     before, images = contents(old.directory), docker("image", "ls", "--quiet", "--no-trunc", f"{old.name}/*")
     done = later("upgrade", "--yes", "-C", old.directory)
@@ -265,6 +267,9 @@ def test_an_upgrade_that_is_killed_again_and_again_gets_there(old: RunningStack,
     with working(old, "newcomer"):
         assert status(old.directory)["outdated"] == ["bob"]
         assert status(old.directory)["servers"] == 2
+    said = stackgen("status", "-C", old.directory)
+    assert "on an older image until their next start: bob\n" in said.stdout
+    assert "stackgen 0.9.0" not in said.stderr  # a newer stack is read without a word
 
     files = contents(old.directory)
     for arguments in (["up"], ["render"], ["upgrade", "--yes"], ["add-admin", "eve", "--generate"], ["announce", "x"]):

@@ -52,7 +52,7 @@ def upgrade(journal: Journal) -> None:
     journal.note_written()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(edits=EDITS)
 def test_every_file_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, edits: dict[str, bytes]) -> None:
     """Whatever the operator had edited before; and nothing is said to be replaced that only the upgrade wrote."""
@@ -64,7 +64,7 @@ def test_every_file_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactor
     assert contents(directory) == before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(edits=EDITS)
 def test_nobodys_later_work_is_lost(tmp_path_factory: pytest.TempPathFactory, edits: dict[str, bytes]) -> None:
     """What is edited between upgrade and rollback is kept aside, or, where it is the operator's own, left alone."""
