@@ -10,6 +10,7 @@ import typer
 from stackgen import __version__
 from stackgen.cli_admins import admins
 from stackgen.cli_announce import announcement
+from stackgen.cli_backup import backup
 from stackgen.cli_options import HERE, Directory, Json
 from stackgen.cli_tls import tls
 from stackgen.cli_users import users
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.add_typer(admins)
 app.add_typer(announcement)
 app.add_typer(users, name="users")
+app.add_typer(backup, name="backup")
 app.add_typer(tls, name="tls")
 app.add_typer(volumes, name="volumes")
 

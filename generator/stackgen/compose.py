@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from stackgen import process
@@ -13,9 +14,9 @@ def argv(directory: Path, *arguments: str) -> list[str]:
     return ["docker", "compose", "--project-directory", str(directory), *arguments]
 
 
-def build(directory: Path) -> list[str]:
-    """Build every image whose files changed."""
-    return argv(directory, "build")
+def build(directory: Path, *services: str) -> list[str]:
+    """Build these services' images, or that of every service which `up` starts, where files changed."""
+    return argv(directory, "build", *services)
 
 
 def up(directory: Path) -> list[str]:
@@ -38,14 +39,28 @@ def once(directory: Path, service: str, *command: str) -> list[str]:
     return argv(directory, "run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull", service, *command)
 
 
+def backup(directory: Path, *command: str, options: Sequence[str] = ()) -> list[str]:
+    """Run a verb in a container of the service `backup`; `options` are those of `docker compose run`."""
+    usual = ("--rm", "--no-deps", "--no-TTY", "--quiet-pull")
+    return argv(directory, "--progress", "quiet", "run", *usual, *options, "backup", *command)
+
+
 def inside(directory: Path, service: str, *command: str) -> list[str]:
     """Run a command in the running container of a service."""
     return argv(directory, "exec", "--no-TTY", service, *command)
 
 
 def run(
-    arguments: list[str], *, stdin: str | None = None, capture: bool = False, check: bool = True, stdout: bool = False
+    arguments: list[str],
+    *,
+    stdin: str | None = None,
+    capture: bool = False,
+    check: bool = True,
+    stdout: bool = False,
+    answer: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run an argument list made here. Compose prefers the shell's variables to .env, so ours are taken out first."""
     environment = {key: value for key, value in os.environ.items() if key not in BY_KEY}
-    return process.run(arguments, stdin=stdin, capture=capture, check=check, environment=environment, stdout=stdout)
+    return process.run(
+        arguments, stdin=stdin, capture=capture, check=check, environment=environment, stdout=stdout, answer=answer
+    )

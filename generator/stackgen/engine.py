@@ -91,6 +91,19 @@ class Engine:
             for item in listed
         ]
 
+    def known_volumes(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """Driver and labels of each volume whose name begins so, by name; nothing is measured."""
+        found = self.client.volumes.list(filters={"name": prefix})
+        return {
+            item.name: {"driver": item.attrs["Driver"], "labels": item.attrs["Labels"] or {}}
+            for item in found
+            if item.name.startswith(prefix)
+        }
+
+    def volumes_folder(self) -> str:
+        """Where the engine keeps its volumes."""
+        return f"{self.client.info()['DockerRootDir']}/volumes"
+
     def has_volume(self, name: str) -> bool:
         """Whether there is a volume of this name."""
         from docker.errors import NotFound
