@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stackgen.cli_options import HERE, Directory, Json
+from stackgen.cli_options import HERE, Directory, Json, Yes
 
 backup = typer.Typer(
     help="Backups of the whole stack, and what comes back from them.", no_args_is_help=True, rich_markup_mode=None
@@ -87,3 +87,28 @@ def list_snapshots(
         result(table(backups.FILES_HEADER, [backups.file_row(entry) for entry in found]))
     else:
         result(table(backups.HEADER, [backups.row(entry) for entry in found]))
+
+
+@backup.command()
+def restore(
+    directory: Directory = HERE,
+    user: Annotated[str | None, typer.Option(help="This user's volume alone.")] = None,
+    path: Annotated[str, typer.Option(help="With --user: this file or folder of it alone.")] = "",
+    snapshot: Annotated[str, typer.Option(help="Another one than the newest.")] = "latest",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="In place of what is there, instead of beside it.")
+    ] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Bring back a whole stack, one user's volume, or one path of it."""
+    from stackgen.engine import Engine
+    from stackgen.output import result
+    from stackgen.restore import restore_user
+    from stackgen.stack import Stack
+
+    done = restore_user(
+        Stack.at(directory), Engine(), user or "", path=path, snapshot=snapshot, replace=replace, yes=yes
+    )
+    if as_json:
+        result(json.dumps(done, indent=2, ensure_ascii=False))

@@ -91,11 +91,32 @@ class Engine:
             for item in listed
         ]
 
+    def create_volume(self, name: str, labels: Mapping[str, str], size: int = 0) -> None:
+        """Create a volume, of at most `size` bytes where the engine can see to that and `size` is not 0."""
+        from docker.errors import APIError
+
+        try:
+            self.client.volumes.create(name, labels=dict(labels), driver_opts={"size": str(size)} if size else {})
+        except APIError as error:
+            if not size or "quota" not in str(error.explanation):
+                raise StackgenError(f"the volume {name} was not created: {error.explanation}") from None
+            self.create_volume(name, labels)
+
+    def users_of_volume(self, name: str) -> list[Container]:
+        """The containers that have this volume, running or not."""
+        found = self.client.containers.list(all=True, filters={"volume": name}, ignore_removed=True)
+        containers = [_container(item.attrs) for item in found]
+        return [container for container in containers if name in container.volumes]  # the filter takes paths, too
+
     def known_volumes(self, prefix: str) -> dict[str, dict[str, Any]]:
-        """Driver and labels of each volume whose name begins so, by name; nothing is measured."""
+        """Driver, options and labels of each volume whose name begins so, by name; nothing is measured."""
         found = self.client.volumes.list(filters={"name": prefix})
         return {
-            item.name: {"driver": item.attrs["Driver"], "labels": item.attrs["Labels"] or {}}
+            item.name: {
+                "driver": item.attrs["Driver"],
+                "options": item.attrs["Options"] or {},
+                "labels": item.attrs["Labels"] or {},
+            }
             for item in found
             if item.name.startswith(prefix)
         }

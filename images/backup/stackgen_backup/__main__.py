@@ -1,9 +1,10 @@
 """The container's command line: a verb and its options. `stackgen backup` is the one for people."""
 
 import argparse
+import os
 import sys
 
-from stackgen_backup import listing, lock, repository, run
+from stackgen_backup import listing, lock, manifest, repository, restore, run
 from stackgen_backup.report import BackupError
 
 
@@ -19,6 +20,21 @@ def main() -> int:
     files.add_argument("--snapshot", default="latest")
     files.add_argument("--user", required=True)
     files.add_argument("path", nargs="?", default="")
+    shown = verbs.add_parser("manifest", help="what a snapshot says of itself")
+    shown.add_argument("--snapshot", default="latest")
+    shown.add_argument(
+        "--stack", default=os.environ["STACK_NAME"], help="of this stack; empty: of the only one there is"
+    )
+    restored = verbs.add_parser("restore", help="what `stackgen backup restore` does in here; it mounts the targets")
+    restored.add_argument("--snapshot", required=True, help="its whole id")
+    restored.add_argument("--volume", default="", help="this one alone; else everything")
+    restored.add_argument("--path", default="", help="this path of it alone")
+    restored.add_argument(
+        "--beside", default="", help="into this new folder of the volume; else in place of what is there"
+    )
+    restored.add_argument("--prepare", action="store_true", help="all but putting it in place")
+    occupied = verbs.add_parser("occupied", help="which of these volumes hold something")
+    occupied.add_argument("volumes", nargs="*")
     given = parser.parse_args()
     try:
         match given.verb:
@@ -26,12 +42,22 @@ def main() -> int:
                 return listing.snapshots(given.user)
             case "files":
                 return listing.files(given.snapshot, given.user, given.path)
+            case "manifest":
+                return manifest.show(given.snapshot, given.stack)
+            case "occupied":
+                return manifest.show_occupied(given.volumes)
         with lock.held():
             match given.verb:
                 case "init":
                     return repository.init()
                 case "run":
                     return run.run()
+                case "restore" if given.volume:
+                    return restore.volume(
+                        given.snapshot, given.volume, given.path, beside=given.beside, prepare=given.prepare
+                    )
+                case "restore":
+                    return restore.whole(given.snapshot)
     except BackupError as error:
         error.show()
         return error.exit_code

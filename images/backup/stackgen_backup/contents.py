@@ -21,7 +21,9 @@ COMPOSE_LABELS = ("com.docker.compose.project", "com.docker.compose.volume")
 class Contents:
     """What a snapshot will hold, and what it should and cannot."""
 
-    volumes: dict[str, dict] = field(default_factory=dict)  # by name: owner (empty for the stack's own) and labels
+    volumes: dict[str, dict] = field(
+        default_factory=dict
+    )  # by name: owner (empty for the stack's own), labels, options
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -52,7 +54,8 @@ def find() -> Contents:
             if owner is None or labels.get(STACK_LABEL, stack) != stack:
                 continue
             owner = labels.get(USER_LABEL, owner)
-            entry = {"owner": owner, "labels": {STACK_LABEL: stack, USER_LABEL: owner} | labels}
+            options = known.get(name, {}).get("options") or {}
+            entry = {"owner": owner, "labels": {STACK_LABEL: stack, USER_LABEL: owner} | labels, "options": options}
         problem = unreadable(name, known.get(name, {}).get("driver", "local"))
         if problem:
             found.problems.append(f"the volume {name} is not in the backup: {problem}")

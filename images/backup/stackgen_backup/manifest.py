@@ -4,8 +4,8 @@ import json
 
 from stackgen_backup import restic
 from stackgen_backup.contents import FORMAT
-from stackgen_backup.places import MANIFEST
-from stackgen_backup.report import BackupError
+from stackgen_backup.places import MANIFEST, VOLUMES
+from stackgen_backup.report import BackupError, result
 
 
 def read(snapshot: str) -> dict:
@@ -16,6 +16,20 @@ def read(snapshot: str) -> dict:
             f"the snapshot {snapshot[:8]} was made by stackgen {manifest['stackgen']}", "restore it with that version"
         )
     return manifest
+
+
+def show(wanted: str, stack: str) -> int:
+    """Print a snapshot's id and time with its manifest."""
+    snapshot = restic.snapshot(wanted, stack)
+    result({"id": snapshot["id"], "taken": snapshot["time"], **read(snapshot["id"])})
+    return 0
+
+
+def show_occupied(volumes: list[str]) -> int:
+    """Print which of these volumes are there and hold something."""
+    folders = {name: VOLUMES / name / "_data" for name in volumes}
+    result([name for name, folder in folders.items() if folder.is_dir() and any(folder.iterdir())])
+    return 0
 
 
 def volume_of(manifest: dict, user: str) -> str:

@@ -10,4 +10,8 @@ STATE = Path("/state")  # .stackgen/backup of the stack directory
 REPOSITORY = Path("/repository")  # a repository in a local folder
 HUB_DATA = Path("/srv/jupyterhub/data")  # as the hub's own container has it
 
+# While something is restored, and laid out as a snapshot is:
+STAGING = Path("/staging")  # where restic puts it; volumes/NAME is a folder of the engine's folder of that volume
+TARGET = Path("/target")  # volumes/NAME: that folder of the engine's; operator/KEY: the folder of the file of KEY
+
 MANIFEST = WORK / "manifest.json"

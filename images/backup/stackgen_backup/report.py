@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-FAILED, CONFLICT, SETTINGS = 1, 3, 5
+FAILED, USAGE, CONFLICT, SETTINGS = 1, 2, 3, 5
 
 
 class BackupError(Exception):

@@ -11,6 +11,7 @@ from stackgen_backup.report import CONFLICT, SETTINGS, BackupError, say
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12  # restic's exit codes, from 0.17 on
 PARTLY = 3  # and a snapshot of the rest
 
+STACK_NAME = os.environ["STACK_NAME"]
 repository = os.environ.get("BACKUP_REPOSITORY", "")
 
 
@@ -133,26 +134,29 @@ def remove_own_locks() -> bool:
     return attempt("unlock")[0] == 0 and len(locks()) < len(found)  # those that nobody has renewed for half an hour
 
 
-def snapshots() -> list[dict]:
-    """The stack's snapshots, the oldest first."""
-    found = read_json("snapshots", "--host", os.environ["STACK_NAME"], "--tag", "stackgen")
+def snapshots(stack: str = STACK_NAME) -> list[dict]:
+    """The snapshots of a stack, or of all stacks if none is named, the oldest first."""
+    found = read_json("snapshots", *(["--host", stack] if stack else []), "--tag", "stackgen")
     assert isinstance(found, list)
     return sorted(found, key=lambda snapshot: datetime.fromisoformat(snapshot["time"]))
 
 
-def snapshot(wanted: str) -> dict:
-    """One of them by id, or the beginning of it; the newest for `latest`. Raises BackupError if there is none."""
-    found = snapshots()
+def snapshot(wanted: str, stack: str = STACK_NAME) -> dict:
+    """One of them by id, or the beginning of it; the newest for `latest`. Raises BackupError if it is not clear."""
+    found = snapshots(stack)
     if not found:
+        of_stack = f" of the stack {stack}" if stack else ""
         raise BackupError(
-            f"the repository at {repository} holds no snapshot of the stack {os.environ['STACK_NAME']}",
-            "make one: stackgen backup run",
+            f"the repository at {repository} holds no snapshot{of_stack}", "make one: stackgen backup run"
         )
+    stacks = sorted({item["hostname"] for item in found})
+    if wanted == "latest" and len(stacks) > 1:
+        raise BackupError(f"the repository holds backups of several stacks: {', '.join(stacks)}", "name one: --stack")
     if wanted == "latest":
         return found[-1]
     matching = [item for item in found if item["id"].startswith(wanted.lower())]
     if len(matching) != 1:
-        raise BackupError(f"there is no snapshot {wanted}", "see: stackgen backup list", CONFLICT)
+        raise BackupError(f"there is no snapshot {wanted}", "see: stackgen backup list")
     return matching[0]
 
 
