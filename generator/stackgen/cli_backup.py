@@ -1,6 +1,7 @@
 """`stackgen backup`: verbs and flags, nothing else; what a verb needs is imported when it runs."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -91,6 +92,7 @@ def list_snapshots(
 
 @backup.command()
 def restore(
+    target: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Where the stack is restored to.")] = None,
     directory: Directory = HERE,
     user: Annotated[str | None, typer.Option(help="This user's volume alone.")] = None,
     path: Annotated[str, typer.Option(help="With --user: this file or folder of it alone.")] = "",
@@ -99,16 +101,39 @@ def restore(
         bool, typer.Option("--replace", help="In place of what is there, instead of beside it.")
     ] = False,
     yes: Yes = False,
+    repository: Annotated[str | None, typer.Option(help="Where backups are, if no .env is left that says it.")] = None,
+    stack: Annotated[str, typer.Option(help="The stack's name, where a repository holds several.")] = "",
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another setting of backups; may be repeated."),
+    ] = None,
+    secrets: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Secret settings, as lines of .env; - reads standard input.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bring back a whole stack, one user's volume, or one path of it."""
+    """Bring back a whole stack, one user's volume, or one path of it. Nothing is replaced without --replace."""
     from stackgen.engine import Engine
-    from stackgen.output import result
+    from stackgen.errors import USAGE, StackgenError
+    from stackgen.initialize import parse_assignments, read_secrets
+    from stackgen.output import result, say
     from stackgen.restore import restore_user
+    from stackgen.restore_stack import restore_stack
     from stackgen.stack import Stack
 
-    done = restore_user(
-        Stack.at(directory), Engine(), user or "", path=path, snapshot=snapshot, replace=replace, yes=yes
-    )
+    given = parse_assignments(assignments or []) | (read_secrets(secrets) if secrets else {})
+    if repository:
+        given["BACKUP_REPOSITORY"] = repository
+    where = (target or directory).resolve()  # now: what is replaced is moved away, and takes this shell with it
+    if user:
+        if given:
+            raise StackgenError("--user restores from the repository in .env", "leave out what names another", USAGE)
+        found = Stack.at(where)
+        done = restore_user(found, Engine(), user, path=path, snapshot=snapshot, replace=replace, yes=yes)
+    elif path:
+        raise StackgenError("--path needs --user", "whose path?", USAGE)
+    else:
+        done = restore_stack(where, Engine(), given, stack=stack, snapshot=snapshot, replace=replace, yes=yes)
+        say(f"\nThe stack is in {where}. Next:\n\n  cd {where}\n  stackgen up")
     if as_json:
         result(json.dumps(done, indent=2, ensure_ascii=False))

@@ -29,6 +29,11 @@ def down(directory: Path) -> list[str]:
     return argv(directory, "down", "--remove-orphans")
 
 
+def undo(directory: Path) -> list[str]:
+    """Remove all that a stack directory for one errand has left in the engine: its images, and its volumes too."""
+    return argv(directory, "--profile", "*", "down", "--volumes", "--rmi", "all")
+
+
 def logs(directory: Path, services: list[str], *, follow: bool, tail: str) -> list[str]:
     """The services' logs, the last `tail` lines of each (a number or "all")."""
     return argv(directory, "logs", "--tail", tail, *(["--follow"] if follow else []), *services)

@@ -38,7 +38,7 @@ def whole(snapshot: str) -> int:
     for stage in todo:
         stage.exchange()
     for stage in stages:
-        stage.clear()
+        stage.remove()
     say(f"restored {size(done.bytes)} in {time.monotonic() - began:.1f} s")
     result({"snapshot": snapshot, "volumes": list(found["volumes"]), "bytes": done.bytes})
     return 0
@@ -65,7 +65,7 @@ def volume(snapshot: str, name: str, path: str, *, beside: str, prepare: bool) -
             stage.exchange()
         else:
             stage.replace(inside)
-    stage.clear()
+    stage.remove()
     result({"snapshot": snapshot, "volume": name, "path": path, "placed": str(PurePosixPath(beside) / inside)})
     _fail_on(problems, f"all else is in {beside}")
     return 0

@@ -92,7 +92,7 @@ class Stage:
             ) from None
 
     def clear(self) -> None:
-        """Remove what is in the staging folder; the folder itself is mounted."""
+        """Remove what is in the staging folder, which itself is mounted, and may be filled again."""
         for entry in list(self.folder.iterdir()) if self.folder.is_dir() else []:
             if entry == self.note:
                 continue
@@ -101,6 +101,11 @@ class Stage:
             else:
                 entry.unlink()
         self.note.unlink(missing_ok=True)  # last: it says what the rest is
+
+    def remove(self) -> None:
+        """Remove the staging folder: all is done."""
+        self.clear()
+        self.folder.rmdir()
 
     def _write(self, note: dict) -> None:
         new = self.note.with_suffix(".new")
