@@ -15,7 +15,7 @@ def argv(directory: Path, *arguments: str) -> list[str]:
 
 
 def build(directory: Path, *services: str) -> list[str]:
-    """Build these services' images, or that of every service which `up` starts, where files changed."""
+    """Build the images of these services, or of all that `up` starts, where files changed."""
     return argv(directory, "build", *services)
 
 
@@ -25,8 +25,11 @@ def up(directory: Path) -> list[str]:
 
 
 def down(directory: Path) -> list[str]:
-    """Stop and remove the containers. Never a volume; the user network stays while users' servers are on it."""
-    return argv(directory, "down", "--remove-orphans")
+    """Stop and remove the containers, a backup at work too. Never a volume.
+
+    The user network stays while users' servers are on it.
+    """
+    return argv(directory, "--profile", "backup", "down", "--remove-orphans")
 
 
 def undo(directory: Path) -> list[str]:

@@ -31,7 +31,7 @@ def up(stack: Stack, engine: Engine) -> None:
     if report.conflicts:
         raise conflict(report)
     say("building images (the first time takes some minutes)")
-    compose.run(compose.build(stack.directory))
+    compose.run(compose.build(stack.directory, *stack.settings.built))
     _prove_first(stack, engine)
     say("starting")
     if compose.run(compose.up(stack.directory), check=False).returncode != 0:

@@ -49,6 +49,11 @@ class Settings(Mapping[str, str]):
         return ("nginx", *certbot, "sage", "hub", *backup)
 
     @property
+    def built(self) -> tuple[str, ...]:
+        """The services whose images `up` builds: also of backups that are made by hand."""
+        return tuple(dict.fromkeys((*self.services, *(("backup",) if self["BACKUP_REPOSITORY"] else ()))))
+
+    @property
     def repository_kind(self) -> str:
         """Where backups go: local, sftp, s3 or rest; empty if nowhere."""
         place = self["BACKUP_REPOSITORY"]
