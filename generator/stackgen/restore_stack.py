@@ -221,6 +221,9 @@ def _notes(place: Place, given: Mapping[str, str], found: Mapping[str, Any]) -> 
     if given.get("BACKUP_REPOSITORY", repository) != repository:
         say(f"note: BACKUP_REPOSITORY in .env is {repository}, and this came from {given['BACKUP_REPOSITORY']}")
     if found["database"]["kind"] == "postgresql":
-        say(f"the hub's database is in {place.directory}/.stackgen/hub.sql; load it with psql before the stack starts")
+        say(
+            f"the hub's database is in {place.directory}/.stackgen/hub.sql. Start its server, and before the hub:\n"
+            "  docker compose run --rm backup load-database"
+        )
     for problem in found["problems"]:
         say(f"note: not in this snapshot: {problem}")

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from stackgen_backup import listing, lock, manifest, repository, restore, run
+from stackgen_backup import database, listing, lock, manifest, repository, restore, run
 from stackgen_backup.report import BackupError
 
 
@@ -33,6 +33,9 @@ def main() -> int:
         "--beside", default="", help="into this new folder of the volume; else in place of what is there"
     )
     restored.add_argument("--prepare", action="store_true", help="all but putting it in place")
+    verbs.add_parser(
+        "load-database", help="with PostgreSQL, after a restore of the whole stack: load the hub's database"
+    )
     occupied = verbs.add_parser("occupied", help="which of these volumes hold something")
     occupied.add_argument("volumes", nargs="*")
     given = parser.parse_args()
@@ -44,6 +47,8 @@ def main() -> int:
                 return listing.files(given.snapshot, given.user, given.path)
             case "manifest":
                 return manifest.show(given.snapshot, given.stack)
+            case "load-database":
+                return database.load()
             case "occupied":
                 return manifest.show_occupied(given.volumes)
         with lock.held():

@@ -1,6 +1,7 @@
 """A consistent copy of the hub's database, while the hub works with it."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -8,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from stackgen_backup.places import HUB_DATA, WORK
-from stackgen_backup.report import SETTINGS, BackupError
+from stackgen_backup.places import HUB_DATA, STACK, WORK
+from stackgen_backup.report import SETTINGS, BackupError, say
 
 BUSY_SECONDS = 60
 SQLITE_COPY, POSTGRESQL_COPY = WORK / "hub.sqlite", WORK / "hub.sql"
@@ -67,6 +68,7 @@ def _copy_sqlite(source: Path, target: Path) -> str:
             closing(sqlite3.connect(target)) as new,
         ):
             live.backup(new, progress=check)
+            shutil.copymode(source, target)
             (verdict,) = new.execute("PRAGMA integrity_check(1)").fetchone()
     except TimeoutError:
         return f"the hub's database is locked since {BUSY_SECONDS} seconds, and was not copied"
@@ -94,4 +96,21 @@ def _dump() -> str:
     # Plain text: restic compresses and finds again what has not changed, which it could not in a compressed archive.
     options = ["--clean", "--if-exists", "--no-owner", "--no-privileges", f"--file={POSTGRESQL_COPY}"]
     done = subprocess.run([*arguments, *options], env=environment, capture_output=True, text=True, check=False)
-    return f"pg_dump failed: {done.stderr.strip()}" if done.returncode else ""
+    if done.returncode:
+        return f"the hub's database was not copied: {done.stderr.strip()}"
+    POSTGRESQL_COPY.chmod(0o600)
+    return ""
+
+
+def load() -> int:
+    """Load the dump that a restore of the whole stack left, all of it or nothing. Raises BackupError."""
+    dump = STACK / ".stackgen" / POSTGRESQL_COPY.name
+    if not dump.exists() or kind() != "postgresql":
+        raise BackupError("there is no database to load", f"a restore leaves it in {dump.relative_to(STACK)}")
+    arguments, environment = postgresql("psql")
+    options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", f"--file={dump}"]
+    done = subprocess.run([*arguments, *options], env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BackupError(f"nothing was loaded: {done.stderr.strip()}", "is the database server up, and the hub down?")
+    say("the hub's database is as it was")
+    return 0
