@@ -75,7 +75,7 @@ def test_one_run_holds_everything(stack: RunningStack, repository: Path, tmp_pat
     assert f"{data}/jupyterhub.sqlite" not in listed
     mounted = ("--volume", f"{repository}:/repository", "--volume", f"{tmp_path}:/out")
     settings = ("--env", "RESTIC_REPOSITORY=/repository", "--env", f"RESTIC_PASSWORD={password(stack)}")
-    dump = "restic -q dump latest /work/hub.sqlite >/out/hub.sqlite; restic -q dump latest /work/manifest.json"
+    dump = "restic -q dump latest /stackgen/hub.sqlite >/out/hub.sqlite; restic -q dump latest /stackgen/manifest.json"
     docker_run = ("run", "--rm", "--network=none", "--entrypoint=sh", *mounted, *settings, f"{stack.name}/backup")
     manifest = json.loads(docker(*docker_run, "-euc", dump))
     with closing(sqlite3.connect(tmp_path / "hub.sqlite")) as copy:

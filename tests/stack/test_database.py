@@ -22,7 +22,7 @@ RUN initdb -D /tmp/db -A trust -E UTF8 --locale=C.UTF-8 \\
 CMD ["postgres", "-D", "/tmp/db", "-c", "listen_addresses=*"]
 """
 
-DUMP = "/work/hub.sql"  # in a snapshot
+DUMP = "/stackgen/hub.sql"  # in a snapshot
 OVERRIDE = """\
 services:
   postgres:

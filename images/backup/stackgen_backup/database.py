@@ -44,7 +44,7 @@ def original() -> Path:
 
 
 def copy() -> tuple[dict, str]:
-    """Put the copy into /work: what the manifest says of it, and what is wrong with it (mostly nothing)."""
+    """Put the copy into its place: what the manifest says of it, and what is wrong with it (mostly nothing)."""
     WORK.mkdir(exist_ok=True)
     if kind() == "postgresql":
         return {"kind": "postgresql", "copy": str(POSTGRESQL_COPY)}, _dump()
