@@ -10,7 +10,7 @@ from typing import Any
 from stackgen import compose, envfile
 from stackgen.apply import apply
 from stackgen.engine import Engine
-from stackgen.errors import SETTINGS, USAGE, Problem, StackgenError
+from stackgen.errors import CONFLICT, FAILED, SETTINGS, USAGE, Problem, StackgenError
 from stackgen.output import say, size
 from stackgen.rendering import conflict, pending
 from stackgen.settings import unknown_keys
@@ -132,8 +132,15 @@ def ask(stack: Stack, engine: Engine, *command: str, options: Sequence[str] = ()
     arguments = compose.backup(stack.directory, *command, options=(*terminal, *options))
     done = compose.run(arguments, check=False, answer=True)
     if done.returncode:
-        raise StackgenError([], exit_code=done.returncode)  # the container has said why
+        raise ended(done.returncode)
     return done.stdout
+
+
+def ended(exit_code: int) -> StackgenError:
+    """The error for a container that failed, and has said why, or that was ended."""
+    if exit_code in (FAILED, USAGE, CONFLICT, SETTINGS):
+        return StackgenError([], exit_code=exit_code)
+    return StackgenError(f"the container was ended (exit code {exit_code})", "nothing is lost; run it again")
 
 
 def prepare(stack: Stack, engine: Engine) -> None:
@@ -154,10 +161,11 @@ def prepare(stack: Stack, engine: Engine) -> None:
 
 
 def tell_volumes(stack: Stack, engine: Engine) -> None:
-    """Write down what the engine knows of the users' volumes: the container cannot ask it."""
+    """Write down what the engine knows of the stack's volumes: the container cannot ask it."""
     folder = stack.directory / STATE
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(engine.known_volumes(stack.settings["VOLUME_PREFIX"]), ensure_ascii=False)
+    known = engine.known_volumes(stack.settings["VOLUME_PREFIX"], f"{stack.settings['STACK_NAME']}-")
+    text = json.dumps(known, ensure_ascii=False)
     new = folder / "volumes.json.new"
     new.write_text(text)
     new.replace(folder / "volumes.json")

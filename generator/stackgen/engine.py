@@ -108,9 +108,9 @@ class Engine:
         containers = [_container(item.attrs) for item in found]
         return [container for container in containers if name in container.volumes]  # the filter takes paths, too
 
-    def known_volumes(self, prefix: str) -> dict[str, dict[str, Any]]:
+    def known_volumes(self, *prefixes: str) -> dict[str, dict[str, Any]]:
         """Driver, options and labels of each volume whose name begins so, by name; nothing is measured."""
-        found = self.client.volumes.list(filters={"name": prefix})
+        found = self.client.volumes.list()
         return {
             item.name: {
                 "driver": item.attrs["Driver"],
@@ -118,7 +118,7 @@ class Engine:
                 "labels": item.attrs["Labels"] or {},
             }
             for item in found
-            if item.name.startswith(prefix)
+            if item.name.startswith(prefixes)
         }
 
     def volumes_folder(self) -> str:

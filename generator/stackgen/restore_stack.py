@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from stackgen import backup, compose, envfile
+from stackgen import __version__, backup, compose, envfile
 from stackgen.apply import apply
 from stackgen.confirmation import confirm
 from stackgen.engine import PROJECT_LABEL, Engine
@@ -64,7 +64,7 @@ class Place:
     @cached_property
     def project(self) -> str:
         """The small stack's name, the same at each try."""
-        return "restore" + hashlib.sha256(str(self.directory).encode()).hexdigest()[:10]
+        return "restore" + hashlib.sha256(f"{self.directory} {__version__}".encode()).hexdigest()[:10]
 
 
 def restore_stack(
@@ -148,6 +148,8 @@ def _stack_of(directory: Path) -> str:
 
 
 def _build(tools: Stack, engine: Engine) -> None:
+    if engine.image_id(f"{tools.settings['STACK_NAME']}/backup"):
+        return  # an interrupted restore has made it
     base = tools.settings["BASE_IMAGE"]
     hint = f"the engine could not get {base}: stackgen base-image" if not engine.image_id(base) else ""
     say("building the image that reads the repository")

@@ -147,18 +147,16 @@ def test_a_user_gets_yesterdays_files_beside_todays(cold: ColdStack) -> None:
 def test_a_user_gets_one_file_or_all_in_place_of_what_is_there(cold: ColdStack) -> None:
     volume = cold.volume("hal", "yesterday")
     cold.run()
-    cold.inside(volume, "echo today >notebooks/x.ipynb; echo more >notebooks/y; rm -r /v/old || true")
-    for path in ("notebooks/x.ipynb", "/notebooks//./x.ipynb"):
-        done = cold.backup("restore", "--user", "hal", "--path", path, "--replace", "--yes")
-        assert done.returncode == 0, done.stderr
-        assert cold.inside(volume, "cat notebooks/x.ipynb notebooks/y") == "yesterdaymore"
-        cold.inside(volume, "rm -r notebooks; mkdir notebooks; echo more >notebooks/y")
+    cold.inside(volume, "echo today >notebooks/x.ipynb; echo more >notebooks/y")
+    done = cold.backup("restore", "--user", "hal", "--path", "/notebooks//./x.ipynb", "--replace", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert cold.inside(volume, "cat notebooks/x.ipynb notebooks/y") == "yesterdaymore"
     done = cold.backup("restore", "--user", "hal", "--replace", "--yes")
     assert done.returncode == 0, done.stderr
     assert cold.inside(volume, "find . -type f -print -exec cat {} +") == "./notebooks/x.ipynb\nyesterday"
-    for path, code in (("no/such", 1), ("../x", 2)):
-        done = cold.backup("restore", "--user", "hal", "--path", path, "--replace", "--yes")
-        assert done.returncode == code
+    done = cold.backup("restore", "--user", "hal", "--path", "no/such", "--replace", "--yes")
+    assert done.returncode == 1
+    assert "has no no/such" in done.stderr
     docker("volume", "rm", volume)
     done = cold.backup("restore", "--user", "hal")  # nothing is there that could be beside it
     assert done.returncode == 0, done.stderr

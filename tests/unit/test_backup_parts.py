@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stackgen_backup import contents, database, manifest, places, repository, restic, restore, staging
-from stackgen_backup.report import CONFLICT, SETTINGS, BackupError
+from stackgen_backup.report import CONFLICT, SETTINGS, USAGE, BackupError
 
 from stackgen.names import user_name, volume_name
 
@@ -188,6 +188,12 @@ def test_no_link_of_a_user_leads_a_file_elsewhere(tmp_path: Path, monkeypatch: p
         made.replace(PurePosixPath("notebooks/x"))
     assert refused.value.exit_code == CONFLICT
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_path_out_of_the_volume_is_refused() -> None:
+    with pytest.raises(BackupError, match=r"--path notebooks/\.\./\.\./x") as refused:
+        restore.volume("0a1b", "jupyterhub-user-ada", "notebooks/../../x", beside="", prepare=False)
+    assert refused.value.exit_code == USAGE
 
 
 def test_an_interrupted_init_is_begun_anew_and_nothing_else_is_overwritten(

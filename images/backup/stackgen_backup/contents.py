@@ -45,11 +45,10 @@ def find() -> Contents:
     found = Contents()
     names = {entry.name for entry in os.scandir(VOLUMES) if entry.is_dir()}
     for name in sorted(names | known.keys()):
-        service = name.removeprefix(f"{stack}-")
+        service, labels = name.removeprefix(f"{stack}-"), known.get(name, {}).get("labels") or {}
         if name != service and service in OWN:
-            entry = {"owner": "", "labels": dict(zip(COMPOSE_LABELS, (stack, service), strict=True))}
+            entry = {"owner": "", "labels": labels or dict(zip(COMPOSE_LABELS, (stack, service), strict=True))}
         else:
-            labels = known.get(name, {}).get("labels") or {}
             owner = volume_owner(prefix, name)
             if owner is None or labels.get(STACK_LABEL, stack) != stack:
                 continue

@@ -41,12 +41,17 @@ def size(number: float) -> str:
     return f"{number:.1f} TB"
 
 
+def on_terminal() -> bool:
+    """Whether a person looks on: stackgen says so, because what reaches the container is a pipe."""
+    return os.environ.get("STACKGEN_TERMINAL") == "true"
+
+
 class Progress:
     """restic's status lines: one line that changes on a terminal, a line each minute elsewhere."""
 
     def __init__(self, verb: str) -> None:
         self.verb = verb
-        self.terminal = os.environ.get("STACKGEN_TERMINAL") == "true"
+        self.terminal = on_terminal()
         self.next = time.monotonic() + 60
 
     def show(self, status: dict) -> None:
@@ -56,6 +61,8 @@ class Progress:
         self.next = time.monotonic() + 60
         done, total = status.get("bytes_done", status.get("bytes_restored", 0)), status.get("total_bytes", 0)
         text = f"{self.verb}: {status.get('percent_done', 0):4.0%}, {size(done)} of {size(total)}"
+        if not total:
+            text = f"{self.verb}: {size(done)} so far"
         if self.terminal:
             print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
         else:

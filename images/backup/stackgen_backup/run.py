@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from stackgen_backup import contents, database, restic
 from stackgen_backup.places import HUB_DATA, OPERATOR, STACK, STATE, VOLUMES, WORK
-from stackgen_backup.report import FAILED, BackupError, Progress, result, say, size
+from stackgen_backup.report import FAILED, BackupError, Progress, on_terminal, result, say, size
 
 VANISHED = re.compile(r"no such file or directory|stale NFS file handle|bad file descriptor")
 SHOWN = 10  # paths named on the terminal; the report has all
@@ -77,7 +77,9 @@ def keep(report: dict) -> None:
 
 
 def _options() -> list[str]:
-    return ["--host", os.environ["STACK_NAME"], "--group-by", "host", "--tag", "stackgen"]
+    # Counting all files beforehand is for the percentage alone, which nobody sees in a log.
+    count = [] if on_terminal() else ["--no-scan"]
+    return ["--host", os.environ["STACK_NAME"], "--group-by", "host", "--tag", "stackgen", *count]
 
 
 def excludes() -> list[str]:
