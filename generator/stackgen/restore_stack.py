@@ -118,6 +118,8 @@ def _tools(place: Place, engine: Engine, given: Mapping[str, str]) -> Iterator[S
     tools = initialize(place.tools.directory, values, None)
     try:
         apply(pending(tools), tools.directory)
+        # a restore whose stackgen was killed may still be at work
+        compose.run(compose.down(tools.directory), capture=True, check=False)
         _build(tools, engine)
         yield tools
     finally:

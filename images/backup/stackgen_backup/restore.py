@@ -38,7 +38,7 @@ def whole(snapshot: str) -> int:
     for stage in todo:
         stage.exchange()
     for stage in stages:
-        stage.remove()
+        stage.clear()
     say(f"restored {size(done.bytes)} in {time.monotonic() - began:.1f} s")
     result({"snapshot": snapshot, "volumes": list(found["volumes"]), "bytes": done.bytes})
     return 0
@@ -65,7 +65,7 @@ def volume(snapshot: str, name: str, path: str, *, beside: str, prepare: bool) -
             stage.exchange()
         else:
             stage.replace(inside)
-    stage.remove()
+    stage.clear()
     result({"snapshot": snapshot, "volume": name, "path": path, "placed": str(PurePosixPath(beside) / inside)})
     _fail_on(problems, f"all else is in {beside}")
     return 0
@@ -74,13 +74,16 @@ def volume(snapshot: str, name: str, path: str, *, beside: str, prepare: bool) -
 def _fill(stage: Stage, snapshot: str, inside: PurePosixPath, *, salvage: bool) -> list[str]:
     """Restore into the staging folder; with `salvage` what could not be restored is returned, and else an error."""
     source = str(PurePosixPath(f"/volumes/{stage.live.name}/_data") / inside)
-    if not any(node["path"] == source for node in restic.nodes(snapshot, source)):
-        raise BackupError(
-            f"the snapshot {snapshot[:8]} has no {inside}", "what it has, shows: stackgen backup list --files --user"
-        )
     done = _restore(snapshot, ["--include", _literal(source)])
-    if not salvage:
+    found = os.path.lexists(stage.folder / "_data" / inside)
+    if not (salvage and found):
         _fail_on(done.problems, "what is there stays as it is")
+    if not found:
+        stage.clear()
+        raise BackupError(
+            f"the snapshot {snapshot[:8]} has no {inside} in the volume {stage.live.name}",
+            "what it has is shown by: stackgen backup list --files --user",
+        )
     stage.complete()
     return done.problems
 

@@ -92,7 +92,7 @@ class Stage:
             ) from None
 
     def clear(self) -> None:
-        """Remove what is in the staging folder, which itself is mounted, and may be filled again."""
+        """Remove what is in the staging folder. The folder stays: a restore that waits for this one has it mounted."""
         for entry in list(self.folder.iterdir()) if self.folder.is_dir() else []:
             if entry == self.note:
                 continue
@@ -101,11 +101,6 @@ class Stage:
             else:
                 entry.unlink()
         self.note.unlink(missing_ok=True)  # last: it says what the rest is
-
-    def remove(self) -> None:
-        """Remove the staging folder: all is done."""
-        self.clear()
-        self.folder.rmdir()
 
     def _write(self, note: dict) -> None:
         new = self.note.with_suffix(".new")
