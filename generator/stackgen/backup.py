@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -97,7 +98,7 @@ def _render(stack: Stack) -> None:
 def _initialize(stack: Stack, *, generated: bool) -> None:
     (stack.directory / STATE).mkdir(parents=True, exist_ok=True)
     done = compose.run(compose.backup(stack.directory, "init"), capture=True, check=False)
-    if done.returncode == SETTINGS and generated:
+    if "BACKUP_PASSWORD is not the password" in done.stderr and generated:
         raise StackgenError(
             f"there is a repository at {stack.settings['BACKUP_REPOSITORY']}, with another password",
             "give its password with --secrets FILE, in a line BACKUP_PASSWORD=...",
@@ -127,10 +128,7 @@ def run(stack: Stack, engine: Engine) -> dict[str, Any]:
 
 def ask(stack: Stack, engine: Engine, *command: str, options: Sequence[str] = ()) -> str:
     """Run a verb of the container, whose progress and errors are shown; its JSON. Raises StackgenError if it fails."""
-    prepare(stack, engine)
-    terminal = ("--env", "STACKGEN_TERMINAL=true") if sys.stderr.isatty() else ()
-    arguments = compose.backup(stack.directory, *command, options=(*terminal, *options))
-    done = compose.run(arguments, check=False, answer=True)
+    done = run_verb(stack, engine, *command, options=options)
     if done.returncode:
         raise ended(done.returncode)
     return done.stdout
@@ -141,6 +139,17 @@ def ended(exit_code: int) -> StackgenError:
     if exit_code in (FAILED, USAGE, CONFLICT, SETTINGS):
         return StackgenError([], exit_code=exit_code)
     return StackgenError(f"the container was ended (exit code {exit_code})", "nothing is lost; run it again")
+
+
+def run_verb(
+    stack: Stack, engine: Engine, *command: str, options: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """The same for a verb whose failure is an answer. Raises StackgenError if it cannot be asked."""
+    prepare(stack, engine)
+    terminal = ("--env", "STACKGEN_TERMINAL=true") if sys.stderr.isatty() else ()
+    return compose.run(
+        compose.backup(stack.directory, *command, options=(*terminal, *options)), check=False, answer=True
+    )
 
 
 def prepare(stack: Stack, engine: Engine) -> None:

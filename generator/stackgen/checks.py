@@ -185,12 +185,26 @@ def repository(value: str) -> None:
 
 def keep(value: str) -> None:
     """Which snapshots to keep, in the words of restic's options --keep-*."""
+    if value == "all":
+        return
     words = [item.partition("=")[::2] for item in value.split(",")]
     if not all(
         unit in ("last", "hourly", "daily", "weekly", "monthly", "yearly") and re.fullmatch(r"[1-9][0-9]{0,3}", count)
         for unit, count in words
     ) or len(dict(words)) < len(words):
-        raise ValueError("must be such as daily=7,weekly=5,monthly=12 (or last=, hourly=, yearly=), each once")
+        raise ValueError("must be such as daily=7,weekly=5,monthly=12 (or last=, hourly=, yearly=), each once; or all")
+
+
+def daily(value: str) -> None:
+    """A time of the day, and a time zone of the tz database, as systemd's OnCalendar= has them."""
+    at, blank, zone = value.partition(" ")
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", at):
+        raise ValueError("must be a time of the day such as 03:30, or with a time zone 03:30 Asia/Shanghai")
+    from zoneinfo import available_timezones
+
+    # none are known where tzdata is missing; the container has it, and has the last word
+    if blank and (not re.fullmatch(r"[\w+/-]+", zone) or zone not in (available_timezones() or {zone})):
+        raise ValueError("must end in the name of a time zone, such as Asia/Shanghai or Europe/Berlin")
 
 
 # https://packaging.python.org/specifications/dependency-specifiers/, without URLs and markers

@@ -183,12 +183,18 @@ def down(directory: Directory = HERE) -> None:
 def status(directory: Directory = HERE, as_json: Json = False) -> None:
     """Show how the stack is. Exits 1 if users cannot work."""
     from stackgen.engine import Engine
+    from stackgen.last_backup import last_backup
     from stackgen.output import result
     from stackgen.stack import Stack
     from stackgen.status import status as ask
 
-    answer = ask(Stack.at(directory).settings, Engine())
-    result(json.dumps(answer.data(), indent=2) if as_json else answer.text())
+    stack = Stack.at(directory)
+    answer, backup = ask(stack.settings, Engine()), last_backup(stack)
+    result(
+        json.dumps(answer.data() | {"backup": backup.data()}, indent=2, ensure_ascii=False)
+        if as_json
+        else f"{answer.text()}\n{backup.text()}"
+    )
     raise typer.Exit(0 if answer.healthy else 1)
 
 

@@ -137,3 +137,83 @@ def restore(
         say(f"\nThe stack is in {where}. Next:\n\n  cd {where}\n  stackgen up")
     if as_json:
         result(json.dumps(done, indent=2, ensure_ascii=False))
+
+
+@backup.command()
+def check(
+    directory: Directory = HERE,
+    read_data: Annotated[bool, typer.Option("--read-data", help="Read all that the repository holds.")] = False,
+    subset: Annotated[
+        str, typer.Option("--read-data-subset", metavar="PART", help="Read a part of it: 5%, 500M, or 1/7.")
+    ] = "",
+    prove: Annotated[
+        bool, typer.Option("--restore", help="Restore the newest snapshot into a scratch volume, and compare.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check that the repository is sound. Exits 1 if it is not, and says what is lost and what to do."""
+    from stackgen import backup_check
+    from stackgen.engine import Engine
+    from stackgen.output import result, table
+    from stackgen.stack import Stack
+
+    report = backup_check.check(Stack.at(directory), Engine(), "100%" if read_data else subset, prove=prove)
+    if as_json:
+        result(json.dumps(report, indent=2, ensure_ascii=False))
+    elif report.get("restored"):
+        result(table(backup_check.HEADER, backup_check.rows(report["restored"])))
+    raise typer.Exit(0 if backup_check.is_sound(report) else 1)
+
+
+@backup.command()
+def forget(
+    directory: Directory = HERE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Forget snapshots that BACKUP_KEEP does not keep, and give their room back. Each complete backup does so, too."""
+    from stackgen import backup as backups
+    from stackgen import backup_check
+    from stackgen.engine import Engine
+    from stackgen.output import result, table
+    from stackgen.stack import Stack
+
+    report = json.loads(backups.ask(Stack.at(directory), Engine(), "forget", *(["--dry-run"] if dry_run else [])))
+    if as_json:
+        result(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        result(table(backup_check.FORGET_HEADER, backup_check.forget_rows(report)))
+
+
+@backup.command()
+def schedule(
+    directory: Directory = HERE,
+    at: Annotated[str, typer.Option(metavar="HH:MM", help="Time of the day.")] = "03:30",
+    cron: Annotated[bool, typer.Option("--cron", help="For cron, and not for systemd.")] = False,
+    user: Annotated[str, typer.Option(help="The user of this machine who backs up.")] = "root",
+    install: Annotated[
+        bool, typer.Option("--install", help="Write and enable it: systemd's timer, else cron's file.")
+    ] = False,
+    service: Annotated[bool, typer.Option("--service", help="Let a service of the stack do it.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take away whatever does it now.")] = False,
+) -> None:
+    """Print a timer of systemd, or a line of cron, that backs up each day; or see to it, or end it."""
+    from stackgen import schedule as schedules
+    from stackgen.errors import USAGE, StackgenError
+    from stackgen.output import result
+    from stackgen.stack import Stack
+
+    stack = Stack.at(directory)
+    if install + service + remove > 1:
+        raise StackgenError("--install, --service and --remove exclude one another", "name one of them", USAGE)
+    if remove:
+        schedules.remove(stack)
+        return
+    planned = schedules.plan(stack, at, user)
+    if service:
+        schedules.serve(planned, schedules.time_zone())
+    elif install:
+        schedules.install(planned, cron=cron)
+    else:
+        files = planned.crontab() if cron else planned.units()
+        result("\n".join(f"# {path}\n{text}" for path, text in files.items()).rstrip("\n"))

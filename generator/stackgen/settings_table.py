@@ -222,12 +222,13 @@ TABLE: tuple[Setting, ...] = (
         checks.printable, secret=True,
     ),
     Setting(
-        "BACKUP_KEEP", "Snapshots to keep: the last ones, or one of each of so many hours, days, weeks...",
+        "BACKUP_KEEP", "Snapshots to keep: the last ones, or one of each of so many hours, days, weeks... or all.",
         checks.keep, "daily=7,weekly=5,monthly=12",
     ),
     Setting(
-        "BACKUP_SCHEDULE", "Time of the day (UTC, HH:MM) at which the stack backs itself up; if not given, never.",
-        checks.pattern(r"([01][0-9]|2[0-3]):[0-5][0-9]", "a time of the day such as 03:30"),
+        "BACKUP_SCHEDULE",
+        "When the stack backs itself up each day, and in which time zone (if not UTC), such as 03:30 Asia/Shanghai.",
+        checks.daily,
     ),
     Setting("BACKUP_S3_KEY_ID", "For s3: the id of the access key.", checks.oauth_word),
     Setting("BACKUP_S3_SECRET", "For s3: the secret of the access key.", checks.oauth_word, secret=True),

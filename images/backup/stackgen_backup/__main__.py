@@ -2,9 +2,23 @@
 
 import argparse
 import os
+import subprocess
 import sys
 
-from stackgen_backup import database, listing, lock, manifest, repository, restore, run
+from stackgen_backup import (
+    check,
+    database,
+    history,
+    listing,
+    lock,
+    manifest,
+    reach,
+    repository,
+    restore,
+    retention,
+    run,
+    schedule,
+)
 from stackgen_backup.report import BackupError
 
 
@@ -38,8 +52,28 @@ def main() -> int:
     )
     occupied = verbs.add_parser("occupied", help="which of these volumes hold something")
     occupied.add_argument("volumes", nargs="*")
+    checked = verbs.add_parser("check", help="whether the repository is sound")
+    checked.add_argument("--read-data", default="", metavar="PART", help="read 100%%, or a part of it such as 5%%")
+    checked.add_argument(
+        "--restore", action="store_true", help="restore the newest snapshot for trial; needs -v /scratch"
+    )
+    forgotten = verbs.add_parser("forget", help="forget what BACKUP_KEEP does not keep")
+    forgotten.add_argument("--dry-run", action="store_true", help="only say which")
+    verbs.add_parser("schedule", help="back up each day at BACKUP_SCHEDULE")
+    verbs.add_parser("health", help="whether there was a complete backup within two days")
+    verbs.add_parser("restic", help="restic itself, with all that follows as its arguments")
+    if sys.argv[1:2] == ["restic"]:
+        with lock.held():
+            return subprocess.call(["restic", *sys.argv[2:]])
     given = parser.parse_args()
     try:
+        match given.verb:
+            case "schedule":
+                return schedule.serve()
+            case "health":
+                return schedule.health()
+        if given.verb not in ("init", "load-database", "occupied"):
+            reach.check()
         match given.verb:
             case "list":
                 return listing.snapshots(given.user)
@@ -63,7 +97,13 @@ def main() -> int:
                     )
                 case "restore":
                     return restore.whole(given.snapshot)
+                case "check":
+                    return check.check(given.read_data, prove=given.restore)
+                case "forget":
+                    return retention.by_hand(dry_run=given.dry_run)
     except BackupError as error:
+        if given.verb == "run":
+            history.keep_failure(error)
         error.show()
         return error.exit_code
     except KeyboardInterrupt:

@@ -31,6 +31,11 @@ def kind() -> str:
     )
 
 
+def is_there() -> bool:
+    """Whether the hub has made its database; of PostgreSQL its own server knows."""
+    return kind() != "sqlite" or original().exists()
+
+
 def original() -> Path:
     """The file of SQLite. Raises BackupError if it is not in the hub's volume."""
     path = Path(unquote(urlsplit(os.environ["DATABASE_URL"]).path.removeprefix("/")))

@@ -8,6 +8,7 @@ OPERATOR = Path("/operator")  # files outside of it that settings name, each cal
 WORK = Path("/stackgen")  # the copy of the hub's database, and the manifest
 STATE = Path("/state")  # .stackgen/backup of the stack directory
 REPOSITORY = Path("/repository")  # a repository in a local folder
+SCRATCH = Path("/scratch")  # empty, for trials; only `check --restore` has it
 HUB_DATA = Path("/srv/jupyterhub/data")  # as the hub's own container has it
 
 # While something is restored, and laid out as a snapshot is:

@@ -1,6 +1,6 @@
 """`init`: the repository that all else works in."""
 
-from stackgen_backup import restic
+from stackgen_backup import reach, restic
 from stackgen_backup.places import REPOSITORY
 from stackgen_backup.report import CONFLICT, BackupError, result, say
 
@@ -9,13 +9,13 @@ LAYOUT = {"data", "index", "keys", "locks", "snapshots"}
 
 def init() -> int:
     """Initialise the repository; one that is there and takes the password is fine. Raises BackupError."""
-    code, _, message = restic.attempt("--no-lock", "cat", "config")
+    code, message = reach.attempt()
     if code == 0:
         say(f"the repository at {restic.repository} is there, and takes BACKUP_PASSWORD")
         result({"repository": restic.repository, "created": False})
         return 0
     if code != restic.NO_REPOSITORY:
-        raise restic.failure(code, message)
+        raise reach.failure(code, message)
     if REPOSITORY.is_dir():
         _check_empty()
     code, _, message = restic.attempt("init")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -37,16 +38,37 @@ def attempt(*arguments: str) -> tuple[int, str, str]:
 def work(*arguments: str, each: Callable[[dict], None]) -> int:
     """Run a long command with --json, and hand over each of its messages; its exit code, 0 or 3.
 
-    A lock that a killed run of this stack left is taken away first, where it is in the way. Raises BackupError.
+    Raises BackupError if it is another one.
+    """
+    code, message = examine(*arguments, each=each)
+    if code not in (0, PARTLY):
+        raise failure(code, message)
+    return code
+
+
+def examine(*arguments: str, each: Callable[[dict], None]) -> tuple[int, str]:
+    """The same for a command whose failure is an answer: any exit code, and what restic complained about.
+
+    A lock that a killed run of this stack left is taken away first, where it is in the way.
     """
     for again in (True, False):
         code, complaints = _stream(arguments, each)
         if code == LOCKED and again and remove_own_locks():
             continue
         break
-    if code not in (0, PARTLY):
-        raise failure(code, message_of(complaints))
-    return code
+    return code, message_of(complaints)
+
+
+def command(*arguments: str) -> str:
+    """Run a short command that changes the repository, after the same lock; what it prints. Raises BackupError."""
+    for again in (True, False):
+        code, text, message = attempt(*arguments)
+        if code == LOCKED and again and remove_own_locks():
+            continue
+        break
+    if code or "unable to remove" in message:
+        raise failure(code, message)
+    return text
 
 
 def _stream(arguments: tuple[str, ...], each: Callable[[dict], None]) -> tuple[int, list[str]]:
@@ -103,6 +125,21 @@ def failure(code: int, message: str) -> BackupError:
         return BackupError(
             f"the disk of the repository at {repository} is full",
             "make room; snapshots made so far are sound, and the next run goes on from what was written",
+        )
+    if "unable to remove" in message:
+        return BackupError(
+            f"the server of BACKUP_REPOSITORY={repository} lets nothing be removed",
+            "set BACKUP_KEEP=all in .env, and let that server forget old snapshots",
+        )
+    if re.search(r"<key/|config or key", message):
+        return BackupError(
+            f"the repository at {repository} is damaged in its folder keys, or its file config",
+            "without them nothing of it can be read; bring them back from a copy of the repository",
+        )
+    if "<index/" in message:
+        return BackupError(
+            f"an index of the repository at {repository} is damaged",
+            "it is made anew from what it describes: docker compose run --rm backup restic repair index",
         )
     return BackupError(f"restic failed (exit code {code}): {message}", f"BACKUP_REPOSITORY is {repository}")
 

@@ -1,13 +1,12 @@
 """`run`: one snapshot of everything."""
 
-import json
 import os
 import re
 import time
 from datetime import UTC, datetime
 
-from stackgen_backup import contents, database, restic
-from stackgen_backup.places import HUB_DATA, OPERATOR, STACK, STATE, VOLUMES, WORK
+from stackgen_backup import contents, database, history, restic, retention
+from stackgen_backup.places import HUB_DATA, OPERATOR, STACK, VOLUMES, WORK
 from stackgen_backup.report import FAILED, BackupError, Progress, on_terminal, result, say, size
 
 VANISHED = re.compile(r"no such file or directory|stale NFS file handle|bad file descriptor")
@@ -33,7 +32,9 @@ def run() -> int:
                 progress.show(message)
             case "error":
                 what, where = message["error"].get("message", ""), message.get("item", "")
-                if VANISHED.search(what):
+                if "storing the file again" in what:
+                    say(f"{where} was damaged in the repository, and is stored again")
+                elif VANISHED.search(what):
                     vanished.append(where)
                 else:
                     found.problems.append(f"{where} cannot be read: {what}")
@@ -53,7 +54,7 @@ def run() -> int:
         "vanished": vanished,
         "problems": found.problems,
     }
-    keep(report)
+    history.keep(report)
     say(
         f"snapshot {report['snapshot'][:8]}: {report['files']} files, {size(report['bytes'])}, of which "
         f"{size(report['added'])} were new in the repository, in {report['seconds']} s"
@@ -61,19 +62,14 @@ def run() -> int:
     if vanished:
         more = f" and {len(vanished) - SHOWN} more" if len(vanished) > SHOWN else ""
         say(f"warning: went away while they were read: {', '.join(vanished[:SHOWN])}{more}")
+    if not found.problems:
+        retention.after_run()
     result(report)
     for problem in found.problems[:SHOWN]:
         BackupError(problem).show()
     if found.problems:
         say(f"hint: the snapshot holds all else; it is not complete: {len(found.problems)} problems")
     return FAILED if found.problems else 0
-
-
-def keep(report: dict) -> None:
-    """Keep the report of the last run, for `stackgen status`."""
-    new = STATE / "last.json.new"
-    new.write_text(json.dumps(report, ensure_ascii=False))
-    new.replace(STATE / "last.json")
 
 
 def _options() -> list[str]:
