@@ -167,6 +167,51 @@ def bind_dn(value: str) -> None:
         raise ValueError("must contain {username} once, such as uid={username},ou=people,dc=example,dc=edu")
 
 
+def repository(value: str) -> None:
+    """Where a restic repository is: https://restic.readthedocs.io/en/stable/030_preparing_a_new_repo.html"""
+    kind, colon, rest = value.partition(":")
+    if value.startswith("/") or not colon:
+        path(value)
+        if ".." in Path(value).parts or value.rstrip("/") == "":
+            raise ValueError("must be a folder of its own, without ..")
+    elif kind == "sftp":
+        if not re.fullmatch(r"(//)?[^\s/:@-][^\s/:@]*@?[^\s/:]*(:[^\s]+|/[^\s]+)", rest):
+            raise ValueError("must be such as sftp:user@backup.example.edu:/srv/backup, or sftp://user@host:port//path")
+    elif kind in ("s3", "rest"):
+        bare = f"https://{rest}" if kind == "s3" and "://" not in rest else rest
+        url(bare)
+        if "@" in urlsplit(bare).netloc:
+            raise ValueError("must not hold a password: BACKUP_REST_USER and BACKUP_REST_PASSWORD are there for it")
+        if kind == "s3" and not urlsplit(bare).path.strip("/"):
+            raise ValueError("must name a bucket, such as s3:https://s3.example.edu/bucket")
+    else:
+        raise ValueError("must be an absolute path, or begin with sftp:, s3: or rest:")
+
+
+def keep(value: str) -> None:
+    """Which snapshots to keep, in the words of restic's options --keep-*."""
+    if value == "all":
+        return
+    words = [item.partition("=")[::2] for item in value.split(",")]
+    if not all(
+        unit in ("last", "hourly", "daily", "weekly", "monthly", "yearly") and re.fullmatch(r"[1-9][0-9]{0,3}", count)
+        for unit, count in words
+    ) or len(dict(words)) < len(words):
+        raise ValueError("must be such as daily=7,weekly=5,monthly=12 (or last=, hourly=, yearly=), each once; or all")
+
+
+def daily(value: str) -> None:
+    """A time of the day, and a time zone of the tz database, as systemd's OnCalendar= has them."""
+    at, blank, zone = value.partition(" ")
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", at):
+        raise ValueError("must be a time of the day such as 03:30, or with a time zone 03:30 Asia/Shanghai")
+    from zoneinfo import available_timezones
+
+    # none are known where tzdata is missing; the container has it, and has the last word
+    if blank and (not re.fullmatch(r"[\w+/-]+", zone) or zone not in (available_timezones() or {zone})):
+        raise ValueError("must end in the name of a time zone, such as Asia/Shanghai or Europe/Berlin")
+
+
 # https://packaging.python.org/specifications/dependency-specifiers/, without URLs and markers
 _VERSION = r"(?:~=|[=!<>]=|[<>])[\w.*+!-]+"
 _REQUIREMENT = rf"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?(?:\[[\w.,-]+\])?(?:{_VERSION}(?:,{_VERSION})*)?"

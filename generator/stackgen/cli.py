@@ -10,6 +10,7 @@ import typer
 from stackgen import __version__
 from stackgen.cli_admins import admins
 from stackgen.cli_announce import announcement
+from stackgen.cli_backup import backup
 from stackgen.cli_options import HERE, Directory, Json
 from stackgen.cli_publish import publication
 from stackgen.cli_tls import tls
@@ -29,6 +30,7 @@ app.add_typer(admins)
 app.add_typer(announcement)
 app.add_typer(publication)
 app.add_typer(users, name="users")
+app.add_typer(backup, name="backup")
 app.add_typer(tls, name="tls")
 app.add_typer(volumes, name="volumes")
 app.add_typer(upgrades)
@@ -191,13 +193,18 @@ def status(directory: Directory = HERE, as_json: Json = False) -> None:
     """Show how the stack is. Exits 1 if users cannot work."""
     from stackgen.engine import Engine
     from stackgen.journal import due
+    from stackgen.last_backup import last_backup
     from stackgen.output import result, say
     from stackgen.stack import Stack
     from stackgen.status import status as ask
 
     stack = Stack.at(directory)
-    answer = ask(stack.settings, Engine())
-    result(json.dumps(answer.data(), indent=2) if as_json else answer.text())
+    answer, backup = ask(stack.settings, Engine()), last_backup(stack)
+    result(
+        json.dumps(answer.data() | {"backup": backup.data()}, indent=2, ensure_ascii=False)
+        if as_json
+        else f"{answer.text()}\n{backup.text()}"
+    )
     if upgrade := due(stack.directory):
         say(f"{upgrade.message}: see stackgen upgrade --check")
     raise typer.Exit(0 if answer.healthy else 1)

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from stackgen import process
@@ -14,7 +15,7 @@ def argv(directory: Path, *arguments: str) -> list[str]:
 
 
 def build(directory: Path, *services: str) -> list[str]:
-    """Build every image whose files changed, or only those of some services."""
+    """Build the images of these services, or of all that `up` starts, where files changed."""
     return argv(directory, "build", *services)
 
 
@@ -24,8 +25,16 @@ def up(directory: Path) -> list[str]:
 
 
 def down(directory: Path) -> list[str]:
-    """Stop and remove the containers. Never a volume; the user network stays while users' servers are on it."""
-    return argv(directory, "down", "--remove-orphans")
+    """Stop and remove the containers, a backup at work too. Never a volume.
+
+    The user network stays while users' servers are on it.
+    """
+    return argv(directory, "--profile", "backup", "down", "--remove-orphans")
+
+
+def undo(directory: Path) -> list[str]:
+    """Remove all that a stack directory for one errand has left in the engine: its images, and its volumes too."""
+    return argv(directory, "--profile", "*", "down", "--volumes", "--rmi", "all")
 
 
 def stop(directory: Path, service: str) -> list[str]:
@@ -43,14 +52,28 @@ def once(directory: Path, service: str, *command: str) -> list[str]:
     return argv(directory, "run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull", service, *command)
 
 
+def backup(directory: Path, *command: str, options: Sequence[str] = ()) -> list[str]:
+    """Run a verb in a container of the service `backup`; `options` are those of `docker compose run`."""
+    usual = ("--rm", "--no-deps", "--no-TTY", "--quiet-pull")
+    return argv(directory, "--progress", "quiet", "run", *usual, *options, "backup", *command)
+
+
 def inside(directory: Path, service: str, *command: str) -> list[str]:
     """Run a command in the running container of a service."""
     return argv(directory, "exec", "--no-TTY", service, *command)
 
 
 def run(
-    arguments: list[str], *, stdin: str | None = None, capture: bool = False, check: bool = True, stdout: bool = False
+    arguments: list[str],
+    *,
+    stdin: str | None = None,
+    capture: bool = False,
+    check: bool = True,
+    stdout: bool = False,
+    answer: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run an argument list made here. Compose prefers the shell's variables to .env, so ours are taken out first."""
     environment = {key: value for key, value in os.environ.items() if key not in BY_KEY}
-    return process.run(arguments, stdin=stdin, capture=capture, check=check, environment=environment, stdout=stdout)
+    return process.run(
+        arguments, stdin=stdin, capture=capture, check=check, environment=environment, stdout=stdout, answer=answer
+    )

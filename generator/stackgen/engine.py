@@ -89,6 +89,23 @@ class Engine:
         listed = self.client.df().get("Volumes") or []
         return [_volume(item) for item in listed]
 
+    def known_volumes(self, *prefixes: str) -> dict[str, dict[str, Any]]:
+        """Driver, options and labels of each volume whose name begins so, by name; nothing is measured."""
+        found = self.client.volumes.list()
+        return {
+            item.name: {
+                "driver": item.attrs["Driver"],
+                "options": item.attrs["Options"] or {},
+                "labels": item.attrs["Labels"] or {},
+            }
+            for item in found
+            if item.name.startswith(prefixes)
+        }
+
+    def volumes_folder(self) -> str:
+        """Where the engine keeps its volumes."""
+        return f"{self.client.info()['DockerRootDir']}/volumes"
+
     def volumes(self) -> list[Volume]:
         """Every volume of the engine, without sizes."""
         return [_volume(item.attrs) for item in self.client.volumes.list()]

@@ -20,12 +20,14 @@ def run(
     check: bool = True,
     environment: Mapping[str, str] | None = None,
     stdout: bool = False,
+    answer: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program and wait for it.
 
     Its output goes to stderr, because stdout is for data; with `stdout` it is the data; with `capture` it is returned
-    as text. `stdin` is given to it as text; without it there is no standard input. Raises StackgenError if the program
-    is missing, or if it fails and `check` is set.
+    as text, and so is what it says on stderr; with `answer` the output alone is returned. `stdin` is given to it as
+    text; without it there is no standard input. Raises StackgenError if the program is missing, or if it fails and
+    `check` is set.
     """
     if verbose:
         say(f"$ {shlex.join(argv)}")
@@ -35,7 +37,7 @@ def run(
             env=environment,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
-            stdout=subprocess.PIPE if capture else None if stdout else 2,
+            stdout=subprocess.PIPE if capture or answer else None if stdout else 2,
             stderr=subprocess.PIPE if capture else None,
             text=True,
             check=False,

@@ -1,9 +1,9 @@
 """The end of volumes: never while a server runs, never without a last backup unless that is refused."""
 
-import importlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from stackgen import backup as backups
 from stackgen import transfer
 from stackgen.confirmation import confirm
 from stackgen.engine import STACK_LABEL, Engine
@@ -57,7 +57,7 @@ def last_backup(stack: Stack, engine: Engine, volumes: Sequence[str]) -> None:
     if not volumes:
         return
     if stack.settings.get("BACKUP_REPOSITORY"):
-        importlib.import_module("stackgen.backup").run(stack, engine)
+        backups.run(stack, engine)
         return
     folder = stack.directory / REMOVED
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

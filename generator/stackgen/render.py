@@ -7,7 +7,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePath
 
-from stackgen import names
+from stackgen import __version__, names
 from stackgen.reference import env_example
 from stackgen.settings import Settings
 from stackgen.settings_table import BY_KEY
@@ -45,6 +45,8 @@ def render(settings: Settings, directory: PurePath) -> dict[str, bytes]:
         ADMINS: "".join(f"{name}\n" for name in settings.admins).encode(),
         ANNOUNCEMENT: f"{settings['ANNOUNCEMENT']}\n".encode(),
         "images/hub/stackgen_hub/names.py": Path(names.__file__).read_bytes(),
+        "images/backup/stackgen_backup/names.py": Path(names.__file__).read_bytes(),
+        "images/backup/stackgen_backup/version.py": f'"""Who wrote this."""\n\nVERSION = "{__version__}"\n'.encode(),
     }
     environment.globals["ref"] = _reference
     environment.globals["digest"] = lambda folder: _digest(files, folder)
@@ -53,6 +55,8 @@ def render(settings: Settings, directory: PurePath) -> dict[str, bytes]:
         "directory": str(directory),
         "url": settings.url,
         "login": settings.login,
+        "repository_kind": settings.repository_kind,
+        "operator_files": settings.operator_files,
         "logo_suffix": PurePath(settings["STACK_LOGO"]).suffix,
     }
     # compose.yaml.j2 comes last: it holds digests of the others
@@ -61,7 +65,7 @@ def render(settings: Settings, directory: PurePath) -> dict[str, bytes]:
             path = path.removesuffix(".j2")
             content = environment.from_string(content.decode()).render(values).encode()
         files[path] = content
-    _check_compose_file(files["compose.yaml"], settings.services)
+    _check_compose_file(files["compose.yaml"], {*settings.services, "backup"})
     return files
 
 

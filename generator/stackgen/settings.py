@@ -44,8 +44,33 @@ class Settings(Mapping[str, str]):
 
     @property
     def services(self) -> tuple[str, ...]:
-        """The services of compose.yaml."""
-        return ("nginx", *(("certbot",) if self["TLS"] == "acme" else ()), "sage", "hub")
+        """The services of compose.yaml that `up` starts."""
+        certbot = ("certbot",) if self["TLS"] == "acme" else ()
+        backup = ("backup",) if self["BACKUP_SCHEDULE"] else ()
+        return ("nginx", *certbot, "sage", "hub", *backup)
+
+    @property
+    def built(self) -> tuple[str, ...]:
+        """The services whose images `up` builds: also of backups that are made by hand."""
+        return tuple(dict.fromkeys((*self.services, *(("backup",) if self["BACKUP_REPOSITORY"] else ()))))
+
+    @property
+    def repository_kind(self) -> str:
+        """Where backups go: local, sftp, s3 or rest; empty if nowhere."""
+        place = self["BACKUP_REPOSITORY"]
+        return "local" if place.startswith("/") else place.partition(":")[0]
+
+    @property
+    def operator_files(self) -> tuple[str, ...]:
+        """The settings that name a file outside of the stack directory which the stack needs."""
+        wanted = {
+            "TLS_CERT": self["TLS"] == "files",
+            "TLS_KEY": self["TLS"] == "files",
+            "STACK_LOGO": True,
+            "BACKUP_SSH_KEY": self.repository_kind == "sftp",
+            "BACKUP_SSH_KNOWN_HOSTS": self.repository_kind == "sftp",
+        }
+        return tuple(key for key, used in wanted.items() if used and self[key])
 
     @property
     def url(self) -> str:
@@ -81,6 +106,7 @@ class Settings(Mapping[str, str]):
                     f"take {key} out of .env, or SAGE_IMAGE",
                 )
         yield from contradictions(self)
+        yield from self._backup_contradictions()
 
     def _acme_contradictions(self) -> Iterator[Problem]:
         if self["ACME_SERVER"]:
@@ -93,6 +119,19 @@ class Settings(Mapping[str, str]):
                     f"TLS=acme: Let's Encrypt does not certify {key}={name}",
                     f"{key} must hold names that anybody on the internet can look up; or set TLS=self-signed",
                 )
+
+    def _backup_contradictions(self) -> Iterator[Problem]:
+        kind = self.repository_kind
+        needed = {"s3": ("BACKUP_S3_KEY_ID", "BACKUP_S3_SECRET"), "sftp": ("BACKUP_SSH_KEY", "BACKUP_SSH_KNOWN_HOSTS")}
+        for key in needed.get(kind, ()):
+            if not self[key]:
+                yield Problem(f"BACKUP_REPOSITORY={kind}:... needs {key}", f"set {key} in .env")
+        if bool(self["BACKUP_REST_USER"]) != bool(self["BACKUP_REST_PASSWORD"]):
+            yield Problem("BACKUP_REST_USER and BACKUP_REST_PASSWORD go together", "set both in .env, or none")
+        if self["BACKUP_SCHEDULE"] and not kind:
+            yield Problem(
+                "BACKUP_SCHEDULE needs BACKUP_REPOSITORY", "run: stackgen backup init --repository REPOSITORY"
+            )
 
 
 def with_defaults(stored: Mapping[str, str]) -> dict[str, str]:

@@ -221,6 +221,32 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "CRYPT_KEY", "Encrypts what the hub keeps of logins at a provider.", checks.token, secret=True, generated=True
     ),
+    Setting(
+        "BACKUP_REPOSITORY",
+        "Where backups go: a folder (absolute path), sftp:, s3: or rest:, as restic writes them. See docs/backup.md.",
+        checks.repository, group="Backup",
+    ),
+    Setting(
+        "BACKUP_PASSWORD", "Encrypts the repository. Without it no backup can be read: keep a copy elsewhere.",
+        checks.printable, secret=True,
+    ),
+    Setting(
+        "BACKUP_KEEP", "Snapshots to keep: the last ones, or one of each of so many hours, days, weeks... or all.",
+        checks.keep, "daily=7,weekly=5,monthly=12",
+    ),
+    Setting(
+        "BACKUP_SCHEDULE",
+        "When the stack backs itself up each day, and in which time zone (if not UTC), such as 03:30 Asia/Shanghai.",
+        checks.daily,
+    ),
+    Setting("BACKUP_S3_KEY_ID", "For s3: the id of the access key.", checks.oauth_word),
+    Setting("BACKUP_S3_SECRET", "For s3: the secret of the access key.", checks.oauth_word, secret=True),
+    Setting("BACKUP_S3_REGION", "For s3: the region of the bucket.", checks.pattern(r"[a-z0-9-]+", "a region's name")),
+    Setting("BACKUP_REST_USER", "For rest: a user name, where the server wants one.", checks.printable),
+    Setting("BACKUP_REST_PASSWORD", "For rest: that user's password.", checks.printable, secret=True),
+    Setting("BACKUP_SSH_KEY", "For sftp: path of a private key (no passphrase).", checks.path),
+    Setting("BACKUP_SSH_KNOWN_HOSTS", "For sftp: path of a known_hosts file with the server's key.", checks.path),
+    Setting("DOCKER_VOLUMES", "The engine's folder of volumes.", checks.path, "/var/lib/docker/volumes"),
 )  # fmt: skip
 
 BY_KEY = {setting.key: setting for setting in TABLE}

@@ -169,7 +169,7 @@ def _back_up(plan: Plan, engine: Engine) -> None:
     if number(plan.before) < (0, 2, 0):
         say(f"{plan.before} had no backups yet: there are only the copies that `stackgen rollback` takes")
         return
-    from stackgen import backup  # type: ignore[attr-defined]
+    from stackgen import backup
 
     say("backing up")
     try:

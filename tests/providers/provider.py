@@ -40,9 +40,10 @@ class Provider:
     host: ClassVar[str]
     scheme: ClassVar[str] = "https"
     port: ClassVar[int] = 443
+    segment: ClassVar[str] = "users"  # which network of the stack it is in
 
     def __init__(self, stack: str, authority: Authority, **environment: str) -> None:
-        self.container, self.network = f"{stack}-{self.kind}", f"{stack}-users"
+        self.container, self.network = f"{stack}-{self.kind}", f"{stack}-{self.segment}"
         self.url = f"{self.scheme}://{self.host}"
         self.authority, self.environment = authority, environment
         self.people: dict[str, Person] = {}
@@ -80,16 +81,20 @@ class Provider:
     def start_again(self) -> None:
         """Start the container and wait until it answers with its certificate. Its address may be another one."""
         docker("start", self.container)
-        context = ssl.create_default_context(cafile=str(self.authority.pem))
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:
                 with socket.create_connection((self.address, self.port), timeout=5) as connection:
-                    context.wrap_socket(connection, server_hostname=self.host).close()
+                    self.shake_hands(connection)
                 return
             except OSError as error:
                 assert time.monotonic() < deadline, f"{self.container} does not answer: {error}\n{self.logs()}"
                 time.sleep(0.1)
+
+    def shake_hands(self, connection: socket.socket) -> None:
+        """Begin to talk to the server. Raises OSError while it cannot."""
+        context = ssl.create_default_context(cafile=str(self.authority.pem))
+        context.wrap_socket(connection, server_hostname=self.host).close()
 
     def remove(self) -> None:
         docker("rm", "--force", self.container)

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from backup_support import restic
 
+from stackgen import envfile
 from tests.conftest import docker, free_ports, remove, stackgen
 
 DOCKERFILE = """\
@@ -20,6 +22,7 @@ RUN initdb -D /tmp/db -A trust -E UTF8 --locale=C.UTF-8 \\
 CMD ["postgres", "-D", "/tmp/db", "-c", "listen_addresses=*"]
 """
 
+DUMP = "/stackgen/hub.sql"  # in a snapshot
 OVERRIDE = """\
 services:
   postgres:
@@ -67,3 +70,24 @@ def test_the_hub_keeps_its_users_in_postgresql(directory: Path) -> None:
     assert smoke.returncode == 0, smoke.stderr
     rows = docker("exec", f"{name}-postgres-1", "psql", "-At", "-c", "SELECT name, admin FROM users", "hub")
     assert rows == "ada|t"
+
+    # A backup has it as it was at one moment, and it can be loaded again.
+    done = stackgen("backup", "init", "--repository", directory.parent / "repository", "-C", directory)
+    assert done.returncode == 0, done.stderr
+    done = stackgen("backup", "run", "-C", directory)
+    assert done.returncode == 0, done.stderr
+    assert "opensesame" not in done.stderr
+    stack_files = ("--project-directory", directory)
+    docker("compose", *stack_files, "stop", "hub")
+    docker("exec", f"{name}-postgres-1", "psql", "-c", "DROP TABLE users CASCADE", "hub")
+    dump = restic(
+        f"{name}/backup",
+        directory.parent / "repository",
+        envfile.read(directory / ".env")["BACKUP_PASSWORD"],
+        "dump",
+        "latest",
+        DUMP,
+    )
+    (directory / ".stackgen/hub.sql").write_text(dump)
+    docker("compose", *stack_files, "run", "--rm", "--no-deps", "backup", "load-database")
+    assert docker("exec", f"{name}-postgres-1", "psql", "-At", "-c", "SELECT name, admin FROM users", "hub") == rows

@@ -313,4 +313,4 @@ def test_settings_are_refused_or_give_a_compose_file(stored: dict[str, str]) -> 
         assert all(problem.message and problem.hint for problem in error.problems)
         return
     compose = yaml.safe_load(render(accepted, PurePath("/srv/stack"))["compose.yaml"])
-    assert list(compose["services"]) == list(accepted.services)
+    assert list(compose["services"]) == list(dict.fromkeys((*accepted.services, "backup")))

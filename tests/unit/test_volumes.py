@@ -101,15 +101,13 @@ def test_where_backups_are_set_up_the_last_backup_is_a_run_of_them(
     """And if it fails, that is the end of it: nothing has been destroyed."""
     asked = []
 
-    class Backup:
-        @staticmethod
-        def run(stack: Stack, engine: Engine) -> None:
-            asked.append((stack.directory, engine))
-            raise StackgenError("the repository is full")
+    def run(stack: Stack, engine: Engine) -> None:
+        asked.append((stack.directory, engine))
+        raise StackgenError("the repository is full")
 
     stack, engine = Stack(tmp_path), Engine()
     monkeypatch.setitem(vars(stack), "settings", {"BACKUP_REPOSITORY": "/backups"})
-    monkeypatch.setattr(removal.importlib, "import_module", lambda _: Backup)
+    monkeypatch.setattr(removal.backups, "run", run)
     with pytest.raises(StackgenError, match="the repository is full"):
         removal.last_backup(stack, engine, ["jupyterhub-user-bob"])
     assert asked == [(tmp_path, engine)]
