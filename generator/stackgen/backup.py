@@ -157,6 +157,12 @@ def prepare(stack: Stack, engine: Engine) -> None:
     kind = stack.settings.repository_kind
     if not kind or not stack.settings["BACKUP_PASSWORD"]:
         raise StackgenError("there is no repository for backups yet", "stackgen backup init", SETTINGS)
+    if (volumes := engine.volumes_folder()) != stack.settings["DOCKER_VOLUMES"]:
+        raise StackgenError(
+            f"DOCKER_VOLUMES={stack.settings['DOCKER_VOLUMES']}, and the engine keeps volumes in {volumes}",
+            f"set DOCKER_VOLUMES={volumes} in .env, then: stackgen render",
+            SETTINGS,
+        )
     rendered = (stack.directory / "compose.yaml").read_text()
     if "\n  backup:\n" not in rendered or ("target: /repository" in rendered) != (kind == "local"):
         raise StackgenError("compose.yaml is not as .env says", "stackgen render", SETTINGS)

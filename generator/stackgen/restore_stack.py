@@ -192,6 +192,18 @@ def _restore(place: Place, tools: Stack, engine: Engine, found: Mapping[str, Any
             files += ["--volume", f"{Path(path).parent}:/target/operator/{key}"]
     targets = [*mounts(tools.settings, found["volumes"]), "--volume", f"{place.staged}:/staging/stack", *files]
     backup.ask(tools, engine, "restore", "--snapshot", found["id"], options=(*MAY, *targets))
+    _settle(place.staged / ".env", tools.settings["DOCKER_VOLUMES"])
+
+
+def _settle(env: Path, volumes: str) -> None:
+    """Let .env say where this engine keeps volumes, if that is not where the other one did.
+
+    The text alone is changed: settings of another version need not be valid here.
+    """
+    key = "DOCKER_VOLUMES"
+    if (envfile.read(env).get(key) or BY_KEY[key].default) != volumes:
+        envfile.write(env, envfile.updated(envfile.read_text(env), {key: volumes}))
+        say(f"note: {key} in .env is {volumes} now, where this engine keeps volumes")
 
 
 def _put_in_place(place: Place) -> None:
