@@ -1,21 +1,31 @@
 """A Docker engine of a test's own, for tests that fill disks, kill the engine or need one that has never seen a stack.
 
-It has its own data root, socket, containerd and network namespace, so that the machine's engine notices nothing. That
-namespace has no way out, so it can pull nothing; images come from the machine's engine.
+It has its own data root, socket, containerd and network namespace, so that the machine's engine notices nothing. It is
+plugged into that one's default bridge like a container, and reaches what containers reach.
 """
 
 import ctypes
 import os
-import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import ip_network
 from pathlib import Path
+
+from tests.conftest import docker
 
 CLONE_NEWNET = 0x40000000  # of Linux's include/uapi/linux/sched.h
 SECONDS_TO_START = 60
+# sd_listen_fds(3)
+START = """
+exec 3<&"$1"
+mount --bind "$2" /run/docker.sock
+shift 2
+LISTEN_FDS=1 LISTEN_PID=$$ exec dockerd --host fd:// "$@"
+"""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -30,6 +40,8 @@ class OwnEngine:
         self.host = f"unix://{root}/docker.sock"
         self.log = root / "dockerd.log"
         self._dockerd: subprocess.Popen[bytes] | None = None
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._machine = os.environ.copy()  # which says where the machine's engine is, if that must be said
 
     @property
     def volumes(self) -> Path:
@@ -41,35 +53,60 @@ class OwnEngine:
         self.root.mkdir(parents=True, exist_ok=True)
         namespace = Path("/run/netns", self.name)
         if not namespace.exists():
-            subprocess.run(["ip", "netns", "add", self.name], check=True)
-            subprocess.run(["ip", "-n", self.name, "link", "set", "lo", "up"], check=True)
-        # its mounts are in a namespace, too, and vanish with it
+            self._connect()
+            self._socket.bind(str(self.root / "docker.sock"))
+            self._socket.listen()
+        # Its mounts are in a namespace, too, and vanish with it. There the usual socket is this engine's, so that a
+        # container which mounts it gets this one. It is made here, because containers may start before dockerd listens.
         command = [
-            *("nsenter", f"--net={namespace}", "unshare", "--mount"),
-            *("dockerd", "--data-root", self.root / "data", "--exec-root", self.root / "exec", "--host", self.host),
+            *("nsenter", f"--net={namespace}", "unshare", "--mount", "bash", "-euc", START, "dockerd"),
+            *(str(self._socket.fileno()), self.root / "docker.sock"),
+            *("--data-root", self.root / "data", "--exec-root", self.root / "exec"),
             *("--pidfile", self.root / "dockerd.pid", "--config-file", self.root / "no-daemon.json"),
         ]
         (self.root / "no-daemon.json").write_text("{}")
         with self.log.open("ab") as log:
-            self._dockerd = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._dockerd = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, pass_fds=[self._socket.fileno()]
+            )
         end = time.monotonic() + SECONDS_TO_START
-        while not self.answers():
+        while not self._answers():
             assert self._dockerd.poll() is None and time.monotonic() < end, self.log.read_text()[-3000:]
             time.sleep(0.1)
 
-    def answers(self) -> bool:
-        """Whether the engine answers."""
-        return subprocess.run(["docker", "-H", self.host, "version"], capture_output=True, check=False).returncode == 0
+    def _connect(self) -> None:
+        """Make the network namespace, with a cable to the bridge of the machine's engine."""
+        bridge = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}")
+        network = ip_network(bridge)
+        # from the end of the range, because the engine gives addresses away from its beginning
+        address = f"{network[-2 - os.getpid() % 250]}/{network.prefixlen}"
+        for command in (
+            f"netns add {self.name}",
+            f"link add {self.name} master docker0 type veth peer name eth0 netns {self.name}",
+            f"link set {self.name} up",
+            f"-n {self.name} link set lo up",
+            f"-n {self.name} link set eth0 up",
+            f"-n {self.name} address add {address} dev eth0",
+            f"-n {self.name} route add default via {network[1]}",
+        ):
+            subprocess.run(["ip", *command.split()], check=True)
+
+    def _answers(self) -> bool:
+        ask = ["timeout", "1", "docker", "-H", self.host, "version"]
+        return subprocess.run(ask, capture_output=True, check=False).returncode == 0
 
     def kill(self) -> None:
-        """SIGKILL to dockerd alone: its containerd and its containers go on, as after a crash."""
+        """SIGKILL to dockerd alone: its containerd and its containers go on, as after a crash.
+
+        Whoever asks the engine something waits until it is started again.
+        """
         assert self._dockerd
         self._dockerd.kill()
         self._dockerd.wait()
 
     def load(self, *images: str) -> None:
         """Copy images of the machine's engine into this one."""
-        with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as save:
+        with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE, env=self._machine) as save:
             subprocess.run(
                 ["docker", "-H", self.host, "load", "--quiet"], stdin=save.stdout, check=True, capture_output=True
             )
@@ -101,8 +138,9 @@ class OwnEngine:
                 os.kill(process, signal.SIGKILL)
         while self._left():
             time.sleep(0.05)
-        subprocess.run(["ip", "netns", "delete", self.name], check=False)
-        shutil.rmtree(self.root, ignore_errors=True)
+        if Path("/run/netns", self.name).exists():
+            subprocess.run(["ip", "netns", "delete", self.name], check=True)
+        subprocess.run(["rm", "-rf", self.root], check=True)  # many files: shutil would take long
 
     def _left(self) -> list[int]:
         """Processes that name this engine's folder: containerd after a crash of dockerd, shims, proxies of ports."""

@@ -1,0 +1,129 @@
+"""The stack that disasters befall: one that came out of a backup, on an engine of its own."""
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stackgen import names
+from stackgen.smoke import Browser
+from tests import hard_cases
+from tests.conftest import RunningStack, docker, stackgen
+from tests.own_engine import OwnEngine
+
+# `scripts/test disasters` runs all of it, and other runs a part
+ALL = os.environ.get("STACKGEN_TEST_DISASTERS") == "all"
+ROUNDS = 50 if ALL else 4
+SMALL_FILES, LARGE_FILE = (100_000, 2 << 30) if ALL else (10_000, 256 << 20)  # a number, and bytes
+
+USERS = [f"user-{number:02d}" for number in range(23)] + ["汉字", "o.hm+é"]
+NOTEBOOK = {
+    "cells": [
+        {"cell_type": "code", "id": "a", "metadata": {}, "execution_count": 1, "outputs": [], "source": source}
+        for source in ("number = 2^127 - 1", "print(is_prime(number), open('data.txt').read())")
+    ],
+    "metadata": {"kernelspec": {"name": "sagemath", "display_name": "SageMath"}},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
+
+
+@dataclass
+class Rescued:
+    """A stack that was backed up while people worked, and restored where nothing of it was.
+
+    `stack` is to be used inside of `engine`. `before` and `after` are digests of the users' volumes by their names.
+    """
+
+    engine: OwnEngine
+    original: RunningStack
+    stack: RunningStack
+    repository: Path
+    user: str
+    password: str
+    before: dict[str, dict[str, list[object]]]
+    after: dict[str, dict[str, list[object]]]
+    said: str
+
+    def volume(self, user: str) -> str:
+        """The volume of a user."""
+        return names.volume_name(self.stack.settings["VOLUME_PREFIX"], user)
+
+    def snapshots(self) -> list[dict[str, str]]:
+        """All that are in the repository."""
+        done = stackgen("backup", "list", "--json", "-C", self.stack.directory)
+        assert done.returncode == 0, done.stderr
+        found: list[dict[str, str]] = json.loads(done.stdout)
+        return found
+
+    def restic(self, *arguments: str) -> list[str]:
+        """The arguments of docker that run restic on the repository, as somebody without stackgen would."""
+        return [
+            *("run", "--rm", "--network=none", "--volume", f"{self.repository}:/repository"),
+            *("--env", "RESTIC_REPOSITORY=/repository", "--entrypoint=restic"),
+            *("--env", f"RESTIC_PASSWORD={self.stack.settings['BACKUP_PASSWORD']}"),
+            *(f"{self.stack.name}/backup", *arguments),
+        ]
+
+
+def _work(stack: RunningStack, user: str) -> str:
+    """A user's day: a notebook and a file are saved. The password."""
+    password = stack.user(user)
+    browser = Browser(stack.front, user)
+    browser.sign_in(password)
+    browser.start_server()
+    browser.api("PUT", "/api/contents/work.ipynb", json={"type": "notebook", "format": "json", "content": NOTEBOOK})
+    browser.api("PUT", "/api/contents/data.txt", json={"type": "file", "format": "text", "content": "42"})
+    return password
+
+
+@pytest.fixture(scope="session")
+def rescued(stack: RunningStack) -> Iterator[Rescued]:
+    """25 users with all that a backup can get wrong, and one who computes; their stack backed up and restored."""
+    # a disk, which /tmp need not be
+    place = Path(tempfile.mkdtemp(prefix="stackgen-test-", dir="/var/tmp"))
+    engine = OwnEngine(place / "engine", f"d{secrets.token_hex(4)}")
+    image, repository = f"{stack.name}/hub", place / "repository"
+    volumes = [names.volume_name(stack.settings["VOLUME_PREFIX"], user) for user in USERS]
+    pool = ThreadPoolExecutor()
+    try:
+        password = _work(stack, "emmy")
+        hard_cases.fill(image, volumes, small=SMALL_FILES, large=LARGE_FILE)
+        done = stackgen("backup", "init", "--repository", repository, "-C", stack.directory)
+        assert done.returncode == 0, done.stderr
+        before = hard_cases.digest(image, volumes)
+        writer = hard_cases.writing(image, volumes[1])
+        done = stackgen("backup", "run", "-C", stack.directory)
+        assert done.returncode == 0, done.stderr
+        docker("rm", "--force", writer)
+        stack.hub.remove_user("emmy")  # with the notebook: the original has nothing to do with what follows
+        docker("rm", "--force", stack.container("emmy"))
+        docker("volume", "rm", *volumes, names.volume_name(stack.settings["VOLUME_PREFIX"], "emmy"))
+
+        engine.start()
+        engine.load(stack.settings["BASE_IMAGE"])
+        # copied meanwhile: a restore needs none of them
+        loading = pool.submit(engine.load, *(f"{stack.name}/{image}" for image in ("hub", "nginx", "sage")))
+        key = f"BACKUP_PASSWORD={stack.settings['BACKUP_PASSWORD']}\n"
+        with engine.inside():
+            back = ("backup", "restore", place / "stack", "--repository", repository, "--secrets", "-")
+            done = stackgen(*back, stdin=key)
+            assert done.returncode == 0, done.stderr
+            loading.result()
+            after = hard_cases.digest(image, volumes)
+            restored = RunningStack(place / "stack", stack.admin, stack.password)
+            restored.compose("up", "--detach", "--wait", "--no-build")
+        yield Rescued(engine, stack, restored, repository, "emmy", password, before, after, done.stderr)
+    finally:
+        pool.shutdown()
+        engine.remove()
+        for volume in volumes:
+            docker("volume", "rm", "--force", volume)
+        shutil.rmtree(place)
