@@ -3,7 +3,7 @@
 import stat
 
 import pytest
-from conftest import NOTEBOOK, USERS, Rescued
+from rescue import NOTEBOOK, USERS, Rescued
 
 from stackgen.smoke import Browser
 from tests import hard_cases

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import ROUNDS, USERS, Rescued
+from rescue import ROUNDS, USERS, Rescued
 
 from tests import hard_cases
 from tests.conftest import STACKGEN, docker, stackgen
