@@ -12,6 +12,7 @@ from stackgen import compose, envfile
 from stackgen.apply import apply
 from stackgen.engine import Engine
 from stackgen.errors import CONFLICT, FAILED, SETTINGS, USAGE, Problem, StackgenError
+from stackgen.journal import claim
 from stackgen.output import say, size
 from stackgen.rendering import conflict, pending
 from stackgen.settings import unknown_keys
@@ -27,6 +28,7 @@ def init(stack: Stack, engine: Engine, given: Mapping[str, str]) -> Stack:
 
     Whatever goes wrong, .env and the files are afterwards as they were. Raises StackgenError.
     """
+    claim(stack.directory)
     before = envfile.read_text(stack.env)
     values = _new_values(stack, engine, given)
     generated = "BACKUP_PASSWORD" not in values and not stack.settings["BACKUP_PASSWORD"]

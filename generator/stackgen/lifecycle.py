@@ -81,16 +81,19 @@ def _explain(stack: Stack, engine: Engine) -> None:
 
     Backups that fail are told of, and keep nobody from working.
     """
-    problems = []
     words = status(stack.settings, engine).services
-    for service, word in words.items():
-        if word not in ("healthy", "running", "proved", "created", "missing", "starting") and service != "backup":
-            logs = compose.logs(stack.directory, [service], follow=False, tail="15")
-            said = compose.run(logs, capture=True, check=False).stdout.replace(ERASE_LINE, "")
-            problems.append(Problem(f"{service} is {word}", f"the end of its log says why:\n{said}"))
-    if problems or words.get("backup") != "unhealthy":
-        raise StackgenError(problems or [Problem("the stack did not start", "Compose says above why")])
-    say("warning: backups fail: stackgen logs backup")
+    backup = words.pop("backup", "")
+    failed = [name for name in words if words[name] not in ("healthy", "running", "proved", "created", "missing")]
+    ended = [name for name in failed if words[name] != "starting"]
+    if not ended and backup == "unhealthy":
+        say("warning: backups fail: stackgen logs backup")
+        return
+    problems = []
+    for service in ended or failed:  # what starts may only have been waiting for the others
+        logs = compose.logs(stack.directory, [service], follow=False, tail="15")
+        said = compose.run(logs, capture=True, check=False).stdout.replace(ERASE_LINE, "")
+        problems.append(Problem(f"{service} is {words[service]}", f"the end of its log says why:\n{said}"))
+    raise StackgenError(problems or [Problem("the stack did not start", "Compose says above why")])
 
 
 def await_login_page(stack: Stack, engine: Engine) -> None:

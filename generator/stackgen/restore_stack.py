@@ -19,6 +19,7 @@ from stackgen.confirmation import confirm
 from stackgen.engine import PROJECT_LABEL, Engine
 from stackgen.errors import CONFLICT, MACHINE, USAGE, Problem, StackgenError
 from stackgen.initialize import initialize
+from stackgen.journal import record
 from stackgen.output import say
 from stackgen.rendering import pending
 from stackgen.restore import MAY, create, mounts
@@ -115,6 +116,7 @@ def _tools(place: Place, engine: Engine, given: Mapping[str, str]) -> Iterator[S
     except OSError as error:
         raise StackgenError(f"{place.workshop} cannot be made: {error.strerror}", "name another folder") from None
     place.tools.env.unlink(missing_ok=True)
+    record(place.tools.directory)  # whatever version began this
     tools = initialize(place.tools.directory, values, None)
     try:
         apply(pending(tools), tools.directory)

@@ -40,7 +40,7 @@ def rescued(stack: RunningStack) -> Iterator[Rescued]:
     try:
         password = _work(stack, "emmy")
         hard_cases.fill(image, volumes, small=SMALL_FILES, large=LARGE_FILE)
-        done = stackgen("backup", "init", "--repository", repository, "-C", stack.directory)
+        done = stackgen("backup", "init", "--repository", repository, "--set", "BACKUP_KEEP=all", "-C", stack.directory)
         assert done.returncode == 0, done.stderr
         before = hard_cases.digest(image, volumes)
         writer = hard_cases.writing(image, volumes[1])
