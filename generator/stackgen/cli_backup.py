@@ -8,6 +8,14 @@ import typer
 
 from stackgen.cli_options import HERE, Directory, Json, Yes
 
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Another setting of backups; may be repeated."),
+]
+Secrets = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Secret settings, as lines of .env; - reads standard input.")
+]
+
 backup = typer.Typer(
     help="Backups of the whole stack, and what comes back from them.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -19,13 +27,8 @@ def init(
     repository: Annotated[
         str | None, typer.Option(help="A folder, or a place on another machine as restic writes it.")
     ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another setting of backups; may be repeated."),
-    ] = None,
-    secrets: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Secret settings, as lines of .env; - reads standard input.")
-    ] = None,
+    assignments: Assignments = None,
+    secrets: Secrets = None,
 ) -> None:
     """Choose where backups go, and make the repository there. Its password is made, and stored in .env."""
     from stackgen import backup as backups
@@ -103,13 +106,8 @@ def restore(
     yes: Yes = False,
     repository: Annotated[str | None, typer.Option(help="Where backups are, if no .env is left that says it.")] = None,
     stack: Annotated[str, typer.Option(help="The stack's name, where a repository holds several.")] = "",
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another setting of backups; may be repeated."),
-    ] = None,
-    secrets: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Secret settings, as lines of .env; - reads standard input.")
-    ] = None,
+    assignments: Assignments = None,
+    secrets: Secrets = None,
     as_json: Json = False,
 ) -> None:
     """Bring back a whole stack, one user's volume, or one path of it. Nothing is replaced without --replace."""
