@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import signal
+import stat
 import subprocess
 import time
 from contextlib import suppress
@@ -159,9 +160,8 @@ def without_beside(found: dict[str, list[object]]) -> dict[str, list[object]]:
 
 def alone(found: dict[str, list[object]]) -> dict[str, list[object]]:
     """What is the same in another folder: all but the folder itself and the names of links to the same file."""
-    return {
-        path: what[:-1] if str(what[0]).startswith("0o100") else what for path, what in found.items() if path != "."
-    }
+    files = {path for path, what in found.items() if stat.S_ISREG(int(str(what[0]), 8))}
+    return {path: what[:-1] if path in files else what for path, what in found.items() if path != "."}
 
 
 def beside(found: dict[str, list[object]]) -> list[dict[str, list[object]]]:
