@@ -14,7 +14,7 @@ from stackgen.engine import Engine
 from stackgen.errors import CONFLICT, FAILED, SETTINGS, USAGE, Problem, StackgenError
 from stackgen.journal import claim
 from stackgen.output import say, size
-from stackgen.rendering import conflict, pending
+from stackgen.rendering import pending
 from stackgen.settings import unknown_keys
 from stackgen.settings_table import BY_KEY
 from stackgen.stack import Stack
@@ -46,7 +46,7 @@ def init(stack: Stack, engine: Engine, given: Mapping[str, str]) -> Stack:
         _initialize(new, generated=generated)
     except BaseException:
         envfile.write(stack.env, before)
-        apply(pending(Stack(stack.directory)), stack.directory)
+        apply(pending(Stack(stack.directory)), stack.directory, merge=True)
         if made and not any(made.iterdir()):
             made.rmdir()
         raise
@@ -92,9 +92,14 @@ def _make_folder(stack: Stack) -> Path | None:
 
 
 def _render(stack: Stack) -> None:
-    report = apply(pending(stack), stack.directory)
+    """Render, and merge into files that the operator edited. Raises StackgenError where that needs the operator."""
+    report = apply(pending(stack), stack.directory, merge=True)
+    for path in report.merged:
+        say(f"merged {path}")
     if report.conflicts:
-        raise conflict(report)
+        hint = "set BACKUP_REPOSITORY in .env, then: stackgen render --merge, and stackgen backup init"
+        said = [Problem(f"{path} was edited by you where backups change it, too", hint) for path in report.conflicts]
+        raise StackgenError(said, exit_code=CONFLICT)
 
 
 def _initialize(stack: Stack, *, generated: bool) -> None:

@@ -252,8 +252,13 @@ def test_an_upgrade_that_fails_takes_itself_back(
     assert stackgen("upgrade", "--check", "-C", old.directory).returncode == 0
 
 
-def test_an_upgrade_that_is_killed_again_and_again_gets_there(old: RunningStack, bob: Bob, later: Release) -> None:
-    """Killed in three of its steps, each time it goes on; afterwards an older stackgen changes nothing any more."""
+def test_an_upgrade_that_is_killed_again_and_again_gets_there(
+    old: RunningStack, bob: Bob, later: Release, tmp_path: Path
+) -> None:
+    """After a backup, killed in three of its steps, it goes on each time; then an older stackgen changes nothing."""
+    repository = tmp_path / "repository"
+    done = stackgen("backup", "init", "--repository", repository, "-C", old.directory)
+    assert done.returncode == 0, done.stderr
     with (later.path.parent / "images/sage/welcome/en/Welcome.ipynb").open("a") as notebook:
         notebook.write("\n")
     chance = random.Random(6)  # noqa: S311
@@ -265,6 +270,7 @@ def test_an_upgrade_that_is_killed_again_and_again_gets_there(old: RunningStack,
     done = later("upgrade", "--yes", "-C", old.directory)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "was interrupted (start): going on with it" in done.stderr
+    assert len(list((repository / "snapshots").iterdir())) == 1
     bob.works_on()
     assert status(old.directory)["healthy"]
 
