@@ -35,7 +35,7 @@ def test_compose_alone_brought_everything_up_healthy(stack: RunningStack) -> Non
     assert "SageMath computes" in proof
     for service in ("nginx", "hub"):
         container = stack.compose("ps", "-q", service)
-        assert docker("inspect", container, "--format", "{{.HostConfig.RestartPolicy.Name}}") == "unless-stopped"
+        assert docker("inspect", container, "--format", "{{.HostConfig.RestartPolicy.Name}}") == "always"
 
 
 def test_a_second_up_changes_nothing(stack: RunningStack) -> None:

@@ -3,14 +3,14 @@
 import json
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 
 import backup_package  # noqa: F401  # puts the package on the path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stackgen_backup import contents, database, manifest, places, repository, restic, restore, staging
+from stackgen_backup import contents, database, lock, manifest, places, repository, restic, restore, staging
 from stackgen_backup.report import CONFLICT, SETTINGS, USAGE, BackupError
 
 from stackgen.names import user_name, volume_name
@@ -220,6 +220,29 @@ def test_a_path_is_a_pattern_that_matches_itself_alone(path: str) -> None:
         assert character not in "*?["
         plain += next(rest) if character == "\\" else character
     assert plain == path
+
+
+def test_a_lock_is_taken_away_only_if_this_stack_on_this_machine_left_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of the stack may be at work on another machine, with the same name and in the same repository."""
+    monkeypatch.setattr(lock, "STATE", tmp_path)
+    monkeypatch.setattr(lock, "HOSTS", tmp_path / "hosts")
+    asked = []
+    monkeypatch.setattr(restic, "attempt", lambda *arguments: asked.append(arguments) or (0, "", ""))
+    here = os.uname().nodename
+    monkeypatch.setattr(restic, "locks", lambda: {"a": {"hostname": here}})
+    with lock.held():
+        pass  # it has ended by itself, and this is another container's
+    restic.remove_own_locks()
+    assert asked == [("unlock",)]
+    with suppress(KeyboardInterrupt), lock.held():
+        raise KeyboardInterrupt
+    restic.remove_own_locks()
+    assert asked[1:] == [("unlock", "--remove-all")]
+    monkeypatch.setattr(restic, "locks", lambda: {"a": {"hostname": here}, "b": {"hostname": "elsewhere"}})
+    restic.remove_own_locks()
+    assert asked[2:] == [("unlock",)]
 
 
 def test_what_restic_says_is_put_into_words_that_name_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from stackgen_backup.lock import hosts
 from stackgen_backup.report import CONFLICT, SETTINGS, BackupError, say
 
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12  # restic's exit codes, from 0.17 on
@@ -158,14 +159,14 @@ def locks() -> dict[str, dict]:
 def remove_own_locks() -> bool:
     """Take away the locks that killed runs of this stack left; tell whether there were any.
 
-    Who calls holds the stack's own lock (lock.py), so no run of it is at work; its locks carry the container's host
-    name. restic itself would compare process numbers, and those of two containers are often the same.
+    Who calls holds the stack's own lock (lock.py), so no other run of it is at work. restic itself would compare
+    process numbers, and those of two containers are often the same.
     """
-    own = os.uname().nodename
+    own = hosts()
     found = locks()
     if not found:
         return False
-    if all(lock.get("hostname") == own for lock in found.values()):
+    if all(lock.get("hostname") in own for lock in found.values()):
         say("removing the lock of a backup that was killed")
         return attempt("unlock", "--remove-all")[0] == 0
     return attempt("unlock")[0] == 0 and len(locks()) < len(found)  # those that nobody has renewed for half an hour
