@@ -14,6 +14,7 @@ from stackgen_backup import (
     manifest,
     reach,
     repository,
+    restic,
     restore,
     retention,
     run,
@@ -85,7 +86,9 @@ def main() -> int:
                 return database.load()
             case "occupied":
                 return manifest.show_occupied(given.volumes)
-        with lock.held():
+        with lock.held() as killed:
+            if killed and given.verb != "init":
+                restic.remove_own_locks()
             match given.verb:
                 case "init":
                     return repository.init()

@@ -17,18 +17,21 @@ MOST = 50  # killed containers that are remembered; the locks of older ones are 
 
 
 @contextlib.contextmanager
-def held() -> Iterator[None]:
-    """Hold the stack's lock, after whoever has it now. The kernel frees it when this process ends, however that is."""
+def held() -> Iterator[list[str]]:
+    """Hold the stack's lock, after whoever has it now: the containers that were killed and may have left restic's.
+
+    The kernel frees it when this process ends, however that is.
+    """
     with (STATE / "lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say("another backup of this stack is at work; waiting for its end")
             fcntl.flock(file, fcntl.LOCK_EX)
-        before = hosts()
-        _remember([*before, os.uname().nodename])
-        yield
-        _remember(before)
+        killed = hosts()
+        _remember([*killed, os.uname().nodename])
+        yield killed
+        _remember([name for name in hosts() if name != os.uname().nodename])
 
 
 def hosts() -> list[str]:
@@ -37,6 +40,11 @@ def hosts() -> list[str]:
         return HOSTS.read_text().split()
     except FileNotFoundError:
         return []
+
+
+def forget_killed() -> None:
+    """Note that those which were killed have left nothing any more."""
+    _remember([os.uname().nodename])
 
 
 def _remember(names: list[str]) -> None:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from stackgen_backup.lock import hosts
+from stackgen_backup.lock import forget_killed, hosts
 from stackgen_backup.report import CONFLICT, SETTINGS, BackupError, say
 
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12  # restic's exit codes, from 0.17 on
@@ -165,10 +165,14 @@ def remove_own_locks() -> bool:
     own = hosts()
     found = locks()
     if not found:
+        forget_killed()
         return False
     if all(lock.get("hostname") in own for lock in found.values()):
         say("removing the lock of a backup that was killed")
-        return attempt("unlock", "--remove-all")[0] == 0
+        removed = attempt("unlock", "--remove-all")[0] == 0
+        if removed:
+            forget_killed()
+        return removed
     return attempt("unlock")[0] == 0 and len(locks()) < len(found)  # those that nobody has renewed for half an hour
 
 
