@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 
-import backup_package  # noqa: F401  # puts the package on the path
 import pytest
+from backup_package import container  # noqa: F401  # its environment; and the package can be imported
 from hypothesis import given
 from hypothesis import strategies as st
 from stackgen_backup import contents, database, lock, manifest, places, repository, restic, restore, staging

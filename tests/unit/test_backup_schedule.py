@@ -9,8 +9,8 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import backup_package  # noqa: F401  # makes the container's package known
 import pytest
+from backup_package import container  # noqa: F401  # its environment; and the package can be imported
 from hypothesis import given
 from hypothesis import strategies as st
 from stackgen_backup import retention
