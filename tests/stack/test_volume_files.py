@@ -65,11 +65,11 @@ def test_a_server_writes_to_what_was_imported_before_it_ever_ran(stack: RunningS
     (tmp_path / "notes.txt").write_text("from home")
     with tarfile.open(tmp_path / "notes.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "notes.txt", "notes.txt")
-    volumes(stack, "import", "newcomer", tmp_path / "notes.tar.gz")
-    assert in_volume(stack, volume_of(stack, "newcomer"), "cat notes.txt; touch more; id -u", user="1000") == (
+    volumes(stack, "import", "homecomer", tmp_path / "notes.tar.gz")
+    assert in_volume(stack, volume_of(stack, "homecomer"), "cat notes.txt; touch more; id -u", user="1000") == (
         "from home1000\n"
     )
-    docker("volume", "rm", volume_of(stack, "newcomer"))
+    docker("volume", "rm", volume_of(stack, "homecomer"))
 
 
 def test_a_copy_comes_into_a_folder_of_its_own_and_the_original_stays(stack: RunningStack, home: Path) -> None:
@@ -87,14 +87,14 @@ def test_a_copy_comes_into_a_folder_of_its_own_and_the_original_stays(stack: Run
 
 def test_an_import_or_export_that_is_interrupted_leaves_nothing_behind(stack: RunningStack, tmp_path: Path) -> None:
     """Killed outright, so that nothing of it could tidy up: the container ends, and the next import clears away."""
-    volume = volume_of(stack, "unlucky")
+    volume = volume_of(stack, "interrupted")
     docker("volume", "create", volume)
     in_volume(stack, volume, "echo precious > thesis; mkfifo pipe")
     with tarfile.open(tmp_path / "half.tar", "w") as archive:
         (tmp_path / "large").write_bytes(bytes(20_000_000))
         archive.add(tmp_path / "large", "large")
     half = (tmp_path / "half.tar").read_bytes()[:10_000_000]
-    command = [STACKGEN, "volumes", "import", "unlucky", "-", "-C", str(stack.directory)]
+    command = [STACKGEN, "volumes", "import", "interrupted", "-", "-C", str(stack.directory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin
         process.stdin.write(half)
@@ -102,10 +102,10 @@ def test_an_import_or_export_that_is_interrupted_leaves_nothing_behind(stack: Ru
         process.send_signal(signal.SIGKILL)
     while working_in(volume):
         time.sleep(0.1)
-    volumes(stack, "import", "unlucky", tmp_path / "half.tar", code=0)
+    volumes(stack, "import", "interrupted", tmp_path / "half.tar", code=0)
     assert in_volume(stack, volume, "ls -A; cat thesis").split() == ["large", "pipe", "thesis", "precious"]
     (tmp_path / "short.tar").write_bytes(half)
-    assert "cannot be read to its end" in volumes(stack, "import", "unlucky", tmp_path / "short.tar", code=1).stderr
+    assert "cannot be read to its end" in volumes(stack, "import", "interrupted", tmp_path / "short.tar", code=1).stderr
     docker("volume", "rm", volume)
 
 
