@@ -11,10 +11,11 @@ from stackgen import inside, people
 from stackgen.engine import STACK_LABEL, Engine
 from stackgen.errors import CONFLICT, Problem, StackgenError
 from stackgen.hubapi import Person
-from stackgen.output import say, size
+from stackgen.output import say
 from stackgen.people import Plan
 from stackgen.roster import Entry
 from stackgen.settings import Settings
+from stackgen.units import size
 from stackgen.volumes import user_volumes
 
 AT_ONCE = 100  # volumes that one container measures

@@ -13,11 +13,12 @@ from stackgen.apply import apply
 from stackgen.engine import Engine
 from stackgen.errors import CONFLICT, FAILED, SETTINGS, USAGE, Problem, StackgenError
 from stackgen.journal import claim
-from stackgen.output import say, size
+from stackgen.output import say
 from stackgen.rendering import pending
 from stackgen.settings import unknown_keys
 from stackgen.settings_table import BY_KEY
 from stackgen.stack import Stack
+from stackgen.units import minute, size
 
 STATE = ".stackgen/backup"
 HEADER = ("snapshot", "time (UTC)", "files", "size", "new")
@@ -196,7 +197,7 @@ def tell_volumes(stack: Stack, engine: Engine) -> None:
 def row(snapshot: Mapping[str, Any]) -> list[str]:
     """A snapshot of `list` for people."""
     sizes = [size(snapshot[key]) if snapshot.get(key) is not None else "" for key in ("bytes", "added")]
-    return [snapshot["id"][:8], snapshot["time"][:16].replace("T", " "), str(snapshot.get("files") or ""), *sizes]
+    return [snapshot["id"][:8], minute(snapshot["time"]), str(snapshot.get("files") or ""), *sizes]
 
 
 FILES_HEADER = ("path", "type", "size", "modified")
@@ -205,4 +206,4 @@ FILES_HEADER = ("path", "type", "size", "modified")
 def file_row(entry: Mapping[str, Any]) -> list[str]:
     """A file of `list --files` for people."""
     used = size(entry["bytes"]) if entry["type"] == "file" else ""
-    return [entry["path"], entry["type"], used, entry["modified"][:16].replace("T", " ")]
+    return [entry["path"], entry["type"], used, minute(entry["modified"])]

@@ -6,9 +6,9 @@ from typing import Any
 
 from stackgen import backup
 from stackgen.engine import Engine
-from stackgen.output import size
 from stackgen.restore import MAY
 from stackgen.stack import Stack
+from stackgen.units import minute, size
 
 HEADER = ("user", "volume", "files", "size", "as on this machine", "verdict")
 FORGET_HEADER = ("snapshot", "time (UTC)", "")
@@ -44,4 +44,4 @@ def forget_rows(report: Mapping[str, Any]) -> Iterator[list[str]]:
     """What is kept and what is forgotten, for people, the oldest first."""
     marked = [(item, word) for word in ("keep", "remove") for item in report[word]]
     for item, word in sorted(marked, key=lambda pair: str(pair[0]["time"])):
-        yield [item["id"][:8], item["time"][:16].replace("T", " "), word]
+        yield [item["id"][:8], minute(item["time"]), word]

@@ -8,6 +8,7 @@ from typing import Any
 
 from stackgen.backup import STATE
 from stackgen.stack import Stack
+from stackgen.units import minute
 
 TOO_OLD = timedelta(days=2)
 
@@ -32,13 +33,13 @@ class LastBackup:
         elif (age := now - datetime.fromisoformat(self.complete)) > TOO_OLD:
             yield f"the last complete backup is {age.days} days old: stackgen backup run, stackgen backup schedule"
         if self.error:
-            yield f"the last backup failed ({self.failed[:16].replace('T', ' ')} UTC): {self.error}"
+            yield f"the last backup failed ({minute(self.failed)} UTC): {self.error}"
         elif self.problems:
             yield f"the last backup was not complete: {self.problems} problems; stackgen backup run shows them"
 
     def text(self) -> str:
         """One line for people, and one for each warning."""
-        last = [f"last complete backup: {self.complete[:16].replace('T', ' ')} UTC"] if self.complete else []
+        last = [f"last complete backup: {minute(self.complete)} UTC"] if self.complete else []
         return "\n".join([*last, *(f"warning: {warning}" for warning in self.warnings(datetime.now(UTC)))])
 
     def data(self) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from stackgen.engine import DIRECTORY_LABEL, PROJECT_LABEL, SERVICE_LABEL, Engine, unreachable
 from stackgen.errors import MACHINE, Problem, StackgenError
-from stackgen.output import size
 from stackgen.process import run
 from stackgen.stack import Stack
+from stackgen.units import size
 
 OLDEST_ENGINE = (24, 0)
 OLDEST_COMPOSE = (2, 20)

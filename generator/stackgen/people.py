@@ -16,6 +16,7 @@ from stackgen.removal import destroy, last_backup
 from stackgen.roster import Entry, Roster
 from stackgen.settings import Settings
 from stackgen.stack import Stack
+from stackgen.units import minute
 
 HEADER = ("user", "state", "admin", "groups", "e-mail", "last activity (UTC)", "server")
 
@@ -28,7 +29,7 @@ def row(person: Person) -> list[str]:
         "admin" if person.admin else "",
         ", ".join(person.groups),
         person.email,
-        person.last_activity[:16].replace("T", " "),
+        minute(person.last_activity),
         "running" if person.running else "",
     ]
 

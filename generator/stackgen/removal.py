@@ -9,9 +9,10 @@ from stackgen.confirmation import confirm
 from stackgen.engine import STACK_LABEL, Engine
 from stackgen.errors import CONFLICT, StackgenError
 from stackgen.hubapi import Hub
-from stackgen.output import say, size
+from stackgen.output import say
 from stackgen.settings import Settings
 from stackgen.stack import Stack
+from stackgen.units import size
 from stackgen.volumes import UserVolume, find, user_volumes
 
 REMOVED = ".stackgen/removed"  # in the stack directory: the last copies of volumes that are gone

@@ -7,10 +7,13 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePath
 
-from stackgen import __version__, names
+from stackgen import __version__, names, renaming, units
 from stackgen.reference import env_example
 from stackgen.settings import Settings
 from stackgen.settings_table import BY_KEY
+
+# Modules of stackgen that packages in images hold a copy of, so that both do the same.
+SHARED = {"hub/stackgen_hub": (names, renaming), "backup/stackgen_backup": (names, renaming, units)}
 
 # Written once and then the operator's: never changed, never brought back.
 ONCE = ("hub/config.d/", "nginx/conf.d/", "images/ca/", "compose.override.yaml")
@@ -44,8 +47,11 @@ def render(settings: Settings, directory: PurePath) -> dict[str, bytes]:
         ".env.example": env_example().encode(),
         ADMINS: "".join(f"{name}\n" for name in settings.admins).encode(),
         ANNOUNCEMENT: f"{settings['ANNOUNCEMENT']}\n".encode(),
-        "images/hub/stackgen_hub/names.py": Path(names.__file__).read_bytes(),
-        "images/backup/stackgen_backup/names.py": Path(names.__file__).read_bytes(),
+        **{
+            f"images/{package}/{Path(str(module.__file__)).name}": Path(str(module.__file__)).read_bytes()
+            for package, modules in SHARED.items()
+            for module in modules
+        },
         "images/backup/stackgen_backup/version.py": f'"""Who wrote this."""\n\nVERSION = "{__version__}"\n'.encode(),
     }
     environment.globals["ref"] = _reference

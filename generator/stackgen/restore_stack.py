@@ -1,9 +1,7 @@
 """`stackgen backup restore`: a whole stack out of a snapshot, even where nothing but stackgen and an engine is."""
 
-import ctypes
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from stackgen.errors import CONFLICT, MACHINE, USAGE, Problem, StackgenError
 from stackgen.initialize import initialize
 from stackgen.journal import record
 from stackgen.output import say
+from stackgen.renaming import exchange
 from stackgen.rendering import pending
 from stackgen.restore import MAY, create, mounts
 from stackgen.settings_table import BY_KEY
@@ -28,7 +27,6 @@ from stackgen.stack import Stack
 
 # What the container of a restore needs to know, of all that a stack may have set.
 CARRIED = ("BASE_IMAGE", "APT_MIRROR", "PIP_INDEX_URL")
-_EXCHANGE, _HERE = 2, -100  # renameat2(2), AT_FDCWD
 
 
 @dataclass(frozen=True)
@@ -222,14 +220,6 @@ def _put_in_place(place: Place) -> None:
         place.staged.rename(kept)
         say(f"what was in {place.directory} is in {kept} now")
     place.record.unlink()
-
-
-def exchange(one: Path, other: Path) -> None:
-    """Let two folders change places, in one step."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(other))
 
 
 def _notes(place: Place, given: Mapping[str, str], found: Mapping[str, Any]) -> None:

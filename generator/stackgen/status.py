@@ -4,8 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from stackgen.engine import USER_LABEL, Container, Engine
-from stackgen.output import size, table
+from stackgen.output import table
 from stackgen.settings import Settings
+from stackgen.units import size
 from stackgen.volumes import quota, user_volumes
 
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from stackgen import adoption
 from stackgen.engine import Engine
-from stackgen.output import size, table
+from stackgen.output import table
 from stackgen.settings import Settings
+from stackgen.units import minute, size
 from stackgen.volumes import find, known_people, quota, user_volumes
 
 
@@ -31,7 +32,7 @@ def text(shown: dict[str, Any]) -> str:
         ["user", shown["owner"]],
         ["volume", shown["name"]],
         ["state", shown["state"]],
-        ["last use (UTC)", shown["last_use"][:16].replace("T", " ") or "unknown"],
+        ["last use (UTC)", minute(shown["last_use"]) or "unknown"],
         ["labels", ", ".join(f"{key}={value}" for key, value in shown["labels"].items()) or "none"],
         ["quota", limit],
         ["size", size(shown["size"])],

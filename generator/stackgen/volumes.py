@@ -10,8 +10,9 @@ from stackgen.checks import memory_bytes
 from stackgen.engine import STACK_LABEL, USER_LABEL, Engine, Volume
 from stackgen.errors import StackgenError
 from stackgen.hubapi import Hub, Person
-from stackgen.output import say, size
+from stackgen.output import say
 from stackgen.settings import Settings
+from stackgen.units import minute, size
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class UserVolume:
 
     def row(self) -> list[str]:
         """The volume for people."""
-        last = self.last_use[:16].replace("T", " ") or "unknown"
+        last = minute(self.last_use) or "unknown"
         used = size(self.size) if self.size >= 0 else "unknown"
         return [self.owner, self.name, used, last, self.state]
 

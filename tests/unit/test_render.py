@@ -169,10 +169,20 @@ def test_the_hub_reads_its_admins_from_a_file() -> None:
     assert {path for path in some if some[path] != nobody[path]} == {"hub/admins"}
 
 
-def test_the_hub_and_stackgen_write_names_alike(stacks: dict[str, Path]) -> None:
-    """One source: the hub's image holds stackgen's own module, and the checkout no second copy of it."""
-    copied = "images/hub/stackgen_hub/names.py"
-    assert (stacks["default"] / copied).read_bytes() == (ROOT / "generator/stackgen/names.py").read_bytes()
+@pytest.mark.parametrize(
+    "copied",
+    [
+        "images/hub/stackgen_hub/names.py",
+        "images/hub/stackgen_hub/renaming.py",
+        "images/backup/stackgen_backup/names.py",
+        "images/backup/stackgen_backup/renaming.py",
+        "images/backup/stackgen_backup/units.py",
+    ],
+)
+def test_what_images_and_stackgen_do_alike_has_one_source(stacks: dict[str, Path], copied: str) -> None:
+    """The image holds stackgen's own module, and the checkout no second copy of it."""
+    own = ROOT / "generator/stackgen" / Path(copied).name
+    assert (stacks["default"] / copied).read_bytes() == own.read_bytes()
     assert not (ROOT / copied).exists()
 
 

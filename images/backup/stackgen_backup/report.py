@@ -5,6 +5,8 @@ import os
 import sys
 import time
 
+from stackgen_backup.units import size
+
 FAILED, USAGE, CONFLICT, SETTINGS = 1, 2, 3, 5
 
 
@@ -30,15 +32,6 @@ def say(text: str) -> None:
 def result(data: object) -> None:
     """What the verb found out, for a program."""
     print(json.dumps(data, ensure_ascii=False), flush=True)
-
-
-def size(number: float) -> str:
-    """Bytes as people write them, as stackgen does: powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit in ("B", "kB") else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"
 
 
 def on_terminal() -> bool:

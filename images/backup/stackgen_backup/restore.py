@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from stackgen_backup import manifest, restic
 from stackgen_backup.places import STAGING, TARGET
-from stackgen_backup.report import USAGE, BackupError, Progress, result, say, size
+from stackgen_backup.report import USAGE, BackupError, Progress, result, say
 from stackgen_backup.staging import Stage
+from stackgen_backup.units import size
 
 HUB_VOLUME = "hub-data"
 SHOWN = 10  # errors named on the terminal

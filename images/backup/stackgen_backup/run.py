@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from stackgen_backup import contents, database, history, restic, retention
 from stackgen_backup.places import HUB_DATA, OPERATOR, STACK, VOLUMES, WORK
-from stackgen_backup.report import FAILED, BackupError, Progress, on_terminal, result, say, size
+from stackgen_backup.report import FAILED, BackupError, Progress, on_terminal, result, say
+from stackgen_backup.units import size
 
 VANISHED = re.compile(r"no such file or directory|stale NFS file handle|bad file descriptor")
 SHOWN = 10  # paths named on the terminal; the report has all

@@ -9,8 +9,9 @@ import os
 import shutil
 from pathlib import PurePosixPath
 
-from stackgen_backup import exchange
+from stackgen_backup.folders import beneath, opened, sync
 from stackgen_backup.places import TARGET
+from stackgen_backup.renaming import exchange, place
 from stackgen_backup.report import CONFLICT, BackupError
 
 FOLDER = ".restoring"
@@ -51,19 +52,19 @@ class Stage:
         """Let what was restored and the volume's content change places."""
         restored = (self.folder / "_data").stat()
         self._write({"job": self.job, "inode": restored.st_ino})
-        with exchange.opened(self.folder) as new, exchange.opened(self.live) as live:
-            exchange.sync(live)
-            exchange.exchange(new, "_data", live, "_data")
-            exchange.sync(live)
+        with opened(self.folder) as new, opened(self.live) as live:
+            sync(live)
+            exchange("_data", "_data", one_in=new, other_in=live)
+            sync(live)
 
     def beside(self, name: str) -> str:
         """Move what was restored into a new folder of the volume: its name, which is `name`, or `name-2`..."""
-        with exchange.opened(self.folder) as new, exchange.opened(self.live / "_data") as live:
-            exchange.sync(live)
+        with opened(self.folder) as new, opened(self.live / "_data") as live:
+            sync(live)
             for number in range(1, 1000):
                 called = name if number == 1 else f"{name}-{number}"
                 try:
-                    exchange.place(new, "_data", live, called)
+                    place("_data", called, one_in=new, other_in=live)
                 except FileExistsError:
                     continue
                 return called
@@ -74,14 +75,14 @@ class Stage:
         parts, restored = path.parts[:-1], self.folder / "_data"
         try:
             with (
-                exchange.beneath(restored, parts, restored) as new,
-                exchange.beneath(self.live / "_data", parts, restored) as live,
+                beneath(restored, parts, restored) as new,
+                beneath(self.live / "_data", parts, restored) as live,
             ):
-                exchange.sync(live)
+                sync(live)
                 try:
-                    exchange.place(new, path.name, live, path.name)
+                    place(path.name, path.name, one_in=new, other_in=live)
                 except FileExistsError:
-                    exchange.exchange(new, path.name, live, path.name)
+                    exchange(path.name, path.name, one_in=new, other_in=live)
         except OSError as error:
             if error.errno not in (errno.ENOTDIR, errno.ELOOP):
                 raise

@@ -14,6 +14,7 @@ from pathlib import Path
 from stackgen_backup import manifest, restic
 from stackgen_backup.places import SCRATCH, STACK, WORK
 from stackgen_backup.report import BackupError, Progress, say
+from stackgen_backup.units import minute
 
 KINDS = {"file": stat.S_ISREG, "dir": stat.S_ISDIR, "symlink": stat.S_ISLNK, "fifo": stat.S_ISFIFO}
 GO_BITS = ((23, stat.S_ISUID), (22, stat.S_ISGID), (20, stat.S_ISVTX))  # of the mode as restic prints it
@@ -44,7 +45,7 @@ def restore() -> list[dict]:
     whole = snapshot.get("summary", {}).get("total_bytes_processed", 0)
     parts = [Part(f"/volumes/{name}", name, entry["owner"]) for name, entry in held["volumes"].items()]
     parts += [Part(str(WORK), "database"), Part(str(STACK), "stack directory")]
-    taken = snapshot["time"][:16].replace("T", " ")
+    taken = minute(snapshot["time"])
     say(f"restoring the snapshot {snapshot['id'][:8]} of {taken} into a scratch volume")
     # all at once is faster, one after the other takes less room
     at_once = shutil.disk_usage(SCRATCH).free > 2 * whole

@@ -5,6 +5,7 @@ import os
 
 from docker.errors import APIError, NotFound
 from dockerspawner import DockerSpawner
+from jupyterhub.traitlets import ByteSpecification
 
 from stackgen_hub.names import volume_name
 
@@ -30,7 +31,7 @@ class Spawner(DockerSpawner):
 
 def quota(setting: str) -> str:
     """VOLUME_QUOTA in bytes, as users' servers and the engine take it; empty if there is none."""
-    return str(int(float(setting[:-1]) * 1024 ** ("KMGT".index(setting[-1]) + 1))) if setting else ""
+    return str(ByteSpecification().validate(None, setting)) if setting else ""
 
 
 async def _accepts(host: str, port: int) -> bool:

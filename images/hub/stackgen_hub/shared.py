@@ -1,15 +1,14 @@
 """The folder of course material, in a volume of its own: published anew while servers read it."""
 
-import ctypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from stackgen_hub import unpack
+from stackgen_hub.renaming import exchange
 from stackgen_hub.unpack import STAGING, UID, Refused, compare
 
-RENAME_EXCHANGE = 2  # of linux/fs.h
 STAMP = ".stackgen-published"
 """A file as old as the last publication: what has changed since then, an admin has changed."""
 
@@ -38,7 +37,7 @@ def publish(volume: Path, tar: IO[bytes], *, replace: bool, delete: bool) -> dic
             (folder / name).rename(volume / name)
         for name in going:
             if name in wanted:
-                _exchange(folder / name, volume / name)
+                exchange(folder / name, volume / name)
             else:
                 (volume / name).rename(folder / name)
         (folder / STAMP).touch()
@@ -58,13 +57,6 @@ def clear(volume: Path) -> None:
         for name in (*_names(volume), STAMP):
             if os.path.lexists(volume / name):
                 (volume / name).rename(folder / name)
-
-
-def _exchange(one: Path, other: Path) -> None:
-    """Let two files or folders change places, so that there is always one: renameat2(2), which Python does not have."""
-    libc, here = ctypes.CDLL(None, use_errno=True), -100  # AT_FDCWD
-    if libc.renameat2(here, os.fsencode(one), here, os.fsencode(other), RENAME_EXCHANGE) != 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(other))
 
 
 def _names(folder: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""Puts what was restored into its place in one step, so that whoever looks sees the old or the new, and a crash too."""
+"""Folders that are open: whatever users do to names meanwhile, these stay the same folders."""
 
 import ctypes
 import os
@@ -7,23 +7,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-NO_REPLACE, EXCHANGE = 1, 2  # renameat2(2)
-
-
-def exchange(old: int, old_name: str, new: int, new_name: str) -> None:
-    """Let two names, each in an open folder, change places."""
-    _rename(old, old_name, new, new_name, EXCHANGE)
-
-
-def place(old: int, old_name: str, new: int, new_name: str) -> None:
-    """Move a name from an open folder into another, where it must not be there yet (FileExistsError)."""
-    _rename(old, old_name, new, new_name, NO_REPLACE)
-
-
-def _rename(old: int, old_name: str, new: int, new_name: str, flags: int) -> None:
-    if _LIBC.renameat2(old, os.fsencode(old_name), new, os.fsencode(new_name), flags):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), old_name, None, new_name)
 
 
 def sync(folder: int) -> None:
