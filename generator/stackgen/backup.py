@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stackgen import compose, envfile
-from stackgen.apply import apply
+from stackgen.apply import apply, write
 from stackgen.engine import Engine
 from stackgen.errors import CONFLICT, FAILED, SETTINGS, USAGE, Problem, StackgenError
 from stackgen.journal import claim
@@ -185,13 +185,8 @@ def prepare(stack: Stack, engine: Engine) -> None:
 
 def tell_volumes(stack: Stack, engine: Engine) -> None:
     """Write down what the engine knows of the stack's volumes: the container cannot ask it."""
-    folder = stack.directory / STATE
-    folder.mkdir(parents=True, exist_ok=True)
     known = engine.known_volumes(stack.settings["VOLUME_PREFIX"], f"{stack.settings['STACK_NAME']}-")
-    text = json.dumps(known, ensure_ascii=False)
-    new = folder / "volumes.json.new"
-    new.write_text(text)
-    new.replace(folder / "volumes.json")
+    write(stack.directory / STATE / "volumes.json", json.dumps(known, ensure_ascii=False).encode())
 
 
 def row(snapshot: Mapping[str, Any]) -> list[str]:

@@ -200,10 +200,13 @@ def keep(value: str) -> None:
         raise ValueError("must be such as daily=7,weekly=5,monthly=12 (or last=, hourly=, yearly=), each once; or all")
 
 
+TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+
+
 def daily(value: str) -> None:
     """A time of the day, and a time zone of the tz database, as systemd's OnCalendar= has them."""
     at, blank, zone = value.partition(" ")
-    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", at):
+    if not re.fullmatch(TIME_OF_DAY, at):
         raise ValueError("must be a time of the day such as 03:30, or with a time zone 03:30 Asia/Shanghai")
     from zoneinfo import available_timezones
 

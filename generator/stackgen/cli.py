@@ -11,7 +11,7 @@ from stackgen import __version__
 from stackgen.cli_admins import admins
 from stackgen.cli_announce import announcement
 from stackgen.cli_backup import backup
-from stackgen.cli_options import HERE, Directory, Json
+from stackgen.cli_options import HERE, Directory, Json, Secrets
 from stackgen.cli_publish import publication
 from stackgen.cli_tls import tls
 from stackgen.cli_upgrade import upgrades
@@ -89,9 +89,7 @@ def init(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting; may be repeated.")
     ] = None,
-    secrets: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Secret settings, as lines of .env; - reads standard input.")
-    ] = None,
+    secrets: Secrets = None,
 ) -> None:
     """Write a stack directory, after a few questions. With no terminal nothing is asked."""
     from stackgen.apply import apply

@@ -6,14 +6,11 @@ from typing import Annotated
 
 import typer
 
-from stackgen.cli_options import HERE, Directory, Json, Yes
+from stackgen.cli_options import HERE, Directory, Json, Secrets, Yes
 
 Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Another setting of backups; may be repeated."),
-]
-Secrets = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Secret settings, as lines of .env; - reads standard input.")
 ]
 
 backup = typer.Typer(
@@ -33,13 +30,10 @@ def init(
     """Choose where backups go, and make the repository there. Its password is made, and stored in .env."""
     from stackgen import backup as backups
     from stackgen.engine import Engine
-    from stackgen.initialize import parse_assignments, read_secrets
     from stackgen.output import say
     from stackgen.stack import Stack
 
-    given = parse_assignments(assignments or []) | (read_secrets(secrets) if secrets else {})
-    if repository:
-        given["BACKUP_REPOSITORY"] = repository
+    given = _given(repository, assignments, secrets)
     stack = backups.init(Stack.at(directory), Engine(), given)
     say(
         f"BACKUP_PASSWORD in {stack.env} opens it. Keep a copy on another machine: without it no backup can be read.\n"
@@ -113,15 +107,12 @@ def restore(
     """Bring back a whole stack, one user's volume, or one path of it. Nothing is replaced without --replace."""
     from stackgen.engine import Engine
     from stackgen.errors import USAGE, StackgenError
-    from stackgen.initialize import parse_assignments, read_secrets
     from stackgen.output import result, say
     from stackgen.restore import restore_user
     from stackgen.restore_stack import restore_stack
     from stackgen.stack import Stack
 
-    given = parse_assignments(assignments or []) | (read_secrets(secrets) if secrets else {})
-    if repository:
-        given["BACKUP_REPOSITORY"] = repository
+    given = _given(repository, assignments, secrets)
     where = (target or directory).resolve()  # now: what is replaced is moved away, and takes this shell with it
     if user:
         if given:
@@ -215,3 +206,11 @@ def schedule(
     else:
         files = planned.crontab() if cron else planned.units()
         result("\n".join(f"# {path}\n{text}" for path, text in files.items()).rstrip("\n"))
+
+
+def _given(repository: str | None, assignments: list[str] | None, secrets: str | None) -> dict[str, str]:
+    """The settings named on the command line."""
+    from stackgen.initialize import parse_assignments, read_secrets
+
+    given = parse_assignments(assignments or []) | (read_secrets(secrets) if secrets else {})
+    return given | ({"BACKUP_REPOSITORY": repository} if repository else {})

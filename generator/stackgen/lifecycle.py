@@ -61,7 +61,7 @@ def _prove_first(stack: Stack, engine: Engine) -> None:
     """
     services = engine.services(stack.settings["STACK_NAME"])
     hub, sage = services.get("hub"), services.get("sage")
-    image = stack.settings["SAGE_IMAGE"] or f"{stack.settings['STACK_NAME']}/sage"
+    image = stack.settings.sage_image
     if not hub or hub.state != "running" or (sage and sage.image_id == engine.image_id(image)):
         return
     say(f"proving {image}")

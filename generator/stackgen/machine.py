@@ -166,5 +166,5 @@ def _disk(stack: Stack, engine: Engine) -> Iterator[Problem]:
 
 def _is_built(stack: Stack) -> bool:
     own = [f"{stack.settings['STACK_NAME']}/{service}" for service in stack.settings.services if service != "sage"]
-    images = [*own, stack.settings["SAGE_IMAGE"] or f"{stack.settings['STACK_NAME']}/sage"]
+    images = [*own, stack.settings.sage_image]
     return run(["docker", "image", "inspect", *images], capture=True, check=False).returncode == 0

@@ -7,7 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackgen import compose, process
+from stackgen import checks, compose, process
+from stackgen.apply import write
 from stackgen.errors import CONFLICT, MACHINE, SETTINGS, USAGE, StackgenError
 from stackgen.output import say
 from stackgen.stack import Stack
@@ -84,7 +85,7 @@ def plan(stack: Stack, at: str, user: str) -> Schedule:
     """The schedule for this stack. Raises StackgenError if there is no repository, or for a time that is none."""
     if not stack.settings["BACKUP_REPOSITORY"]:
         raise StackgenError("there is no repository for backups yet", "stackgen backup init", SETTINGS)
-    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", at):
+    if not re.fullmatch(checks.TIME_OF_DAY, at):
         raise StackgenError(f"--at {at} is no time of the day", f"such as {USUAL_TIME}", USAGE)
     if not re.fullmatch(r"[a-z_][a-z0-9_-]*", user):
         raise StackgenError(f"--user {user} is no user's name", "a user of this machine who may use docker", USAGE)
@@ -110,10 +111,7 @@ def install(schedule: Schedule, *, cron: bool) -> None:
     files = schedule.crontab() if cron or not has_systemd() else schedule.units()
     _as_root()
     for path, text in files.items():
-        new = path.with_name(f".{path.name}.new")
-        new.write_text(text)
-        new.chmod(0o644)
-        new.replace(path)
+        write(path, text.encode())
         say(f"wrote {path}")
     if SYSTEMD / f"{schedule.name}.timer" in files:
         process.run(["systemctl", "daemon-reload"])
@@ -132,7 +130,7 @@ def serve(schedule: Schedule, zone: str) -> None:
 
 def remove(stack: Stack) -> None:
     """Take away whatever backs the stack up each day. Raises StackgenError where only root may."""
-    name = f"stackgen-backup-{stack.settings['STACK_NAME']}"
+    name = Schedule(stack, USUAL_TIME).name
     if there := _installed(name):
         _as_root()
         if SYSTEMD / f"{name}.timer" in there and has_systemd():

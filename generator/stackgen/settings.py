@@ -50,6 +50,11 @@ class Settings(Mapping[str, str]):
         return ("nginx", *certbot, "sage", "hub", *backup)
 
     @property
+    def sage_image(self) -> str:
+        """The image of users' servers."""
+        return self["SAGE_IMAGE"] or f"{self['STACK_NAME']}/sage"
+
+    @property
     def built(self) -> tuple[str, ...]:
         """The services whose images `up` builds: also of backups that are made by hand."""
         return tuple(dict.fromkeys((*self.services, *(("backup",) if self["BACKUP_REPOSITORY"] else ()))))

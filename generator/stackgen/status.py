@@ -46,7 +46,7 @@ def status(settings: Settings, engine: Engine) -> Status:
     """
     containers = engine.services(settings["STACK_NAME"])
     servers = [server for server in engine.user_servers(settings["STACK_NAME"]) if server.state == "running"]
-    image = engine.image_id(settings["SAGE_IMAGE"] or f"{settings['STACK_NAME']}/sage")
+    image = engine.image_id(settings.sage_image)
     return Status(
         url=settings.url,
         services={name: _word(name, containers.get(name)) for name in settings.services},

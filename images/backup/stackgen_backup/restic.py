@@ -52,24 +52,22 @@ def examine(*arguments: str, each: Callable[[dict], None]) -> tuple[int, str]:
 
     A lock that a killed run of this stack left is taken away first, where it is in the way.
     """
-    for again in (True, False):
-        code, complaints = _stream(arguments, each)
-        if code == LOCKED and again and remove_own_locks():
-            continue
-        break
+    code, complaints = _unlocked(lambda: _stream(arguments, each))
     return code, message_of(complaints)
 
 
 def command(*arguments: str) -> str:
     """Run a short command that changes the repository, after the same lock; what it prints. Raises BackupError."""
-    for again in (True, False):
-        code, text, message = attempt(*arguments)
-        if code == LOCKED and again and remove_own_locks():
-            continue
-        break
+    code, text, message = _unlocked(lambda: attempt(*arguments))
     if code or "unable to remove" in message:
         raise failure(code, message)
     return text
+
+
+def _unlocked(run: Callable[[], tuple]) -> tuple:
+    """What a command answers, its exit code first; done again if only locks that may go were in its way."""
+    answer = run()
+    return run() if answer[0] == LOCKED and remove_own_locks() else answer
 
 
 def _stream(arguments: tuple[str, ...], each: Callable[[dict], None]) -> tuple[int, list[str]]:
