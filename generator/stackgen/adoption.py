@@ -18,8 +18,6 @@ from stackgen.settings import Settings
 from stackgen.units import size
 from stackgen.volumes import user_volumes
 
-AT_ONCE = 100  # volumes that one container measures
-
 
 @dataclass(frozen=True)
 class Adoptable:
@@ -64,29 +62,19 @@ HEADER = ("user", "volume", "size", "files", "at the hub", "state")
 def adoptable(settings: Settings, engine: Engine, known: Iterable[Person] | None) -> list[Adoptable]:
     """Every volume without labels that has this stack's prefix, measured; by user."""
     found = [volume for volume in user_volumes(settings, engine, known, engine.volumes()) if volume.adopted]
-    measured = measure(settings, engine, [volume.name for volume in found])
+    measured = inside.look(settings, engine, [volume.name for volume in found], "measure")
     return [
         Adoptable(
             volume=volume.name,
             user=volume.owner,
-            size=figures["bytes"],
-            files=figures["files"],
-            foreign=figures["foreign"],
+            size=measured[volume.name]["bytes"],
+            files=measured[volume.name]["files"],
+            foreign=measured[volume.name]["foreign"],
             in_use_by=tuple(_strangers(settings, engine, volume.name)),
             known=volume.known,
         )
-        for volume, figures in zip(found, measured, strict=True)
+        for volume in found
     ]
-
-
-def measure(settings: Settings, engine: Engine, volumes: Sequence[str]) -> list[dict[str, Any]]:
-    """What stackgen_hub.volume measures of each of these volumes."""
-    found: list[dict[str, Any]] = []
-    for start in range(0, len(volumes), AT_ONCE):
-        mounts = {f"/volumes/{number}": name for number, name in enumerate(volumes[start : start + AT_ONCE])}
-        answer = inside.run(settings, engine, mounts, "measure", read_only=list(mounts))
-        found += [answer[path.rpartition("/")[2]] for path in mounts]
-    return found
 
 
 def _strangers(settings: Settings, engine: Engine, volume: str) -> list[str]:

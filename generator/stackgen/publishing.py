@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from stackgen import inside, names
-from stackgen.adoption import AT_ONCE
 from stackgen.engine import STACK_LABEL, USER_LABEL, Container, Engine
 from stackgen.errors import CONFLICT, USAGE, Problem, StackgenError
 from stackgen.settings import Settings
@@ -48,13 +47,12 @@ def _check_hidden(settings: Settings, engine: Engine) -> None:
     """Raises StackgenError if the shared folder would hide something in a user's volume."""
     name = settings["SHARED_FOLDER"]
     volumes = user_volumes(settings, engine, None, engine.volumes())
-    problems = []
-    for start in range(0, len(volumes), AT_ONCE):
-        mounts = {f"/volumes/{number}": volumes[number] for number in range(start, min(start + AT_ONCE, len(volumes)))}
-        paths = {path: volume.name for path, volume in mounts.items()}
-        hidden = inside.run(settings, engine, paths, "holding", name, read_only=list(paths))
-        owners = sorted(mounts[f"/volumes/{number}"].owner for number in hidden)
-        problems += [Problem(f"{owner} has files of their own under the name {name}") for owner in owners]
+    holding = inside.look(settings, engine, [volume.name for volume in volumes], "holding", name)
+    problems = [
+        Problem(f"{volume.owner} has files of their own under the name {name}")
+        for volume in volumes
+        if holding[volume.name]
+    ]
     if problems:
         hint = "choose another name, such as SHARED_FOLDER=course in .env, then: stackgen up; or let them rename theirs"
         problems.append(Problem("the shared folder would hide these files, and nothing was published", hint))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stackgen import adoption
+from stackgen import inside
 from stackgen.engine import Engine
 from stackgen.output import table
 from stackgen.settings import Settings
@@ -17,7 +17,7 @@ def details(settings: Settings, engine: Engine, name: str) -> dict[str, Any]:
     """
     volume, _ = find(settings, engine, name)
     [listed] = user_volumes(settings, engine, known_people(settings, engine), [volume])
-    [measured] = adoption.measure(settings, engine, [volume.name])
+    measured: dict[str, Any] = inside.look(settings, engine, [volume.name], "measure")[volume.name]
     enforced = int(volume.options.get("size", 0))
     shown = listed.data() | {"state": listed.state, "size": measured.pop("bytes"), "labels": volume.labels}
     return shown | {"quota": enforced or quota(settings), "enforced": bool(enforced)} | measured

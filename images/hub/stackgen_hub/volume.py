@@ -121,7 +121,7 @@ def answer(arguments: argparse.Namespace) -> Any:
         case "measure":
             return {path.name: measure(path) for path in sorted(Path("/volumes").iterdir())}
         case "holding":
-            return [path.name for path in sorted(Path("/volumes").iterdir()) if holds(path, arguments.name)]
+            return {path.name: holds(path, arguments.name) for path in sorted(Path("/volumes").iterdir())}
         case "give":
             return give(VOLUME)
         case "publish":
@@ -141,7 +141,7 @@ def parser() -> argparse.ArgumentParser:
     for flag in ("--replace", "--links-out", "--copy"):
         take_in.add_argument(flag, action="store_true")
     verbs.add_parser("measure", help="what each of /volumes/* holds")
-    verbs.add_parser("holding", help="which of /volumes/* have something of this name").add_argument("name")
+    verbs.add_parser("holding", help="whether each of /volumes/* has something of this name").add_argument("name")
     verbs.add_parser("give", help="give every file of /volume to users' servers")
     publish = verbs.add_parser("publish", help="put the files of a tar into the shared folder /volume")
     for flag in ("--replace", "--delete"):
